@@ -1,0 +1,17 @@
+//! The settings that the operator chose for this skill.
+
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result, host};
+
+/// The value of a setting, or none if the operator did not set it.
+///
+/// # Errors
+///
+/// `failed` with the code `invalid-setting` for a value that is no `T`.
+pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
+    let Some(json) = host::setting(key) else { return Ok(None) };
+    serde_json::from_str(&json)
+        .map(Some)
+        .map_err(|error| Error::failed(format!("The setting {key:?} is not usable: {error}")).code("invalid-setting"))
+}
