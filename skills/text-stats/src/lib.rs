@@ -31,7 +31,14 @@ fn analyze(
     #[schema(default = true)]
     ignore_common: bool,
 ) -> Result<Stats> {
-    Ok(Stats::of(&text, Selection { top, min_length, ignore_common }))
+    Ok(Stats::of(
+        &text,
+        Selection {
+            top,
+            min_length,
+            ignore_common,
+        },
+    ))
 }
 
 skillhost_sdk::export!(analyze);

@@ -12,8 +12,9 @@ const ABBREVIATIONS: [&str; 25] = [
 ];
 
 /// The same, if a number follows: `No. 5`, but not `No. I won't.`
-const BEFORE_NUMBER: [&str; 10] =
-    ["no", "nos", "p", "fig", "figs", "vol", "sec", "art", "eq", "ch"];
+const BEFORE_NUMBER: [&str; 10] = [
+    "no", "nos", "p", "fig", "figs", "vol", "sec", "art", "eq", "ch",
+];
 
 /// The number of paragraphs: runs of lines with a blank line between them.
 pub fn paragraphs(text: &str) -> usize {
@@ -67,7 +68,9 @@ fn is_list_item(line: &str) -> bool {
     };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbered = marker.strip_suffix(['.', ')']).is_some_and(is_number);
-    let lettered = marker.strip_suffix(')').is_some_and(|letter| letter.chars().count() == 1);
+    let lettered = marker
+        .strip_suffix(')')
+        .is_some_and(|letter| letter.chars().count() == 1);
     matches!(marker, "-" | "*" | "+" | "•") || numbered || lettered
 }
 
@@ -121,10 +124,15 @@ fn ends_sentence(block: &str, marks: std::ops::Range<usize>, end: usize) -> bool
 /// Whether a full stop between this and `next` belongs to an abbreviation, an
 /// initial or the number of a list item.
 fn is_unfinished(before: &str, next: char) -> bool {
-    let token = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let token = before
+        .rsplit(char::is_whitespace)
+        .next()
+        .unwrap_or_default();
     let token = token.trim_start_matches(['(', '[', '"', '\'', '“', '‘']);
     let mut letters = token.chars();
-    let is_initial = letters.next().is_some_and(|first| first.is_uppercase() && first != 'I')
+    let is_initial = letters
+        .next()
+        .is_some_and(|first| first.is_uppercase() && first != 'I')
         && letters.next().is_none();
     let is_number = before.trim().bytes().all(|byte| byte.is_ascii_digit());
     let token = token.to_lowercase();
@@ -135,11 +143,17 @@ fn is_unfinished(before: &str, next: char) -> bool {
 }
 
 fn is_terminator(character: char) -> bool {
-    matches!(character, '.' | '!' | '?' | '…' | '‼' | '⁇' | '⁈' | '⁉' | '。' | '！' | '？' | '｡')
+    matches!(
+        character,
+        '.' | '!' | '?' | '…' | '‼' | '⁇' | '⁈' | '⁉' | '。' | '！' | '？' | '｡'
+    )
 }
 
 fn is_closing(character: char) -> bool {
-    matches!(character, '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '*' | '_')
+    matches!(
+        character,
+        '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '*' | '_'
+    )
 }
 
 /// The first position from `from` on of a character that `wanted` accepts.
@@ -163,11 +177,18 @@ mod tests {
 
     #[test]
     fn a_sentence_ends_at_its_mark() {
-        assert_eq!(trimmed("One. Two! Three? Four"), ["One.", "Two!", "Three?", "Four"]);
-        assert_eq!(trimmed("Wait... What?! (Yes.) \"No.\" Two left."), [
-            "Wait...", "What?!", "(Yes.)", "\"No.\"", "Two left.",
-        ]);
-        assert_eq!(trimmed("今日は。元気？はい"), ["今日は。", "元気？", "はい"]);
+        assert_eq!(
+            trimmed("One. Two! Three? Four"),
+            ["One.", "Two!", "Three?", "Four"]
+        );
+        assert_eq!(
+            trimmed("Wait... What?! (Yes.) \"No.\" Two left."),
+            ["Wait...", "What?!", "(Yes.)", "\"No.\"", "Two left.",]
+        );
+        assert_eq!(
+            trimmed("今日は。元気？はい"),
+            ["今日は。", "元気？", "はい"]
+        );
     }
 
     #[test]
@@ -197,9 +218,10 @@ mod tests {
 
     #[test]
     fn headings_and_list_items_stand_alone() {
-        assert_eq!(trimmed("# Head\ntext:\n- one\n- two\n12) three\na) four"), [
-            "# Head", "text:", "- one", "- two", "12) three", "a) four",
-        ]);
+        assert_eq!(
+            trimmed("# Head\ntext:\n- one\n- two\n12) three\na) four"),
+            ["# Head", "text:", "- one", "- two", "12) three", "a) four",]
+        );
     }
 
     #[test]

@@ -118,14 +118,17 @@ mod tests {
             polysyllables: 20,
             hard_words: 15,
         };
-        assert_eq!(Readability::of(counts), Some(Readability {
-            flesch_reading_ease: 64.71,
-            flesch_kincaid_grade: 7.96,
-            gunning_fog: 10.0,
-            coleman_liau: 9.67,
-            automated_readability_index: 8.36,
-            smog: 11.21,
-        }));
+        assert_eq!(
+            Readability::of(counts),
+            Some(Readability {
+                flesch_reading_ease: 64.71,
+                flesch_kincaid_grade: 7.96,
+                gunning_fog: 10.0,
+                coleman_liau: 9.67,
+                automated_readability_index: 8.36,
+                smog: 11.21,
+            })
+        );
     }
 
     #[test]

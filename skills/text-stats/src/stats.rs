@@ -46,7 +46,10 @@ impl Stats {
     /// Measures a text and lists the words of `selection`.
     pub fn of(text: &str, selection: Selection) -> Self {
         let (counts, vocabulary) = read(text);
-        let spaces = text.graphemes(true).filter(|cluster| cluster.trim().is_empty()).count();
+        let spaces = text
+            .graphemes(true)
+            .filter(|cluster| cluster.trim().is_empty())
+            .count();
         let characters = text.graphemes(true).count();
         Self {
             characters: number(characters),
@@ -84,7 +87,11 @@ impl Counts {
         let syllables = syllables(word);
         self.words += 1;
         self.letters += number(word.chars().filter(|letter| letter.is_alphabetic()).count());
-        self.characters += number(word.chars().filter(|letter| letter.is_alphanumeric()).count());
+        self.characters += number(
+            word.chars()
+                .filter(|letter| letter.is_alphanumeric())
+                .count(),
+        );
         self.syllables += syllables;
         self.polysyllables += u32::from(syllables >= 3);
         self.hard_words += u32::from(syllables >= 3 && is_hard(word, starts_sentence));
@@ -95,12 +102,18 @@ impl Counts {
 /// word that has its third syllable only from `-es`, `-ed` or `-ing`.
 fn is_hard(word: &str, starts_sentence: bool) -> bool {
     let is_name = !starts_sentence && word.starts_with(char::is_uppercase);
-    let inflected = ["es", "ed", "ing"].iter().find_map(|ending| word.strip_suffix(ending));
+    let inflected = ["es", "ed", "ing"]
+        .iter()
+        .find_map(|ending| word.strip_suffix(ending));
     !is_name && inflected.is_none_or(|stem| syllables(stem) >= 3)
 }
 
 fn average(sum: u32, of: u32) -> f64 {
-    if of == 0 { 0.0 } else { rounded(f64::from(sum) / f64::from(of)) }
+    if of == 0 {
+        0.0
+    } else {
+        rounded(f64::from(sum) / f64::from(of))
+    }
 }
 
 fn number(count: usize) -> u32 {
@@ -111,24 +124,46 @@ fn number(count: usize) -> u32 {
 mod tests {
     use super::*;
 
-    const ALL: Selection = Selection { top: 100, min_length: 1, ignore_common: false };
+    const ALL: Selection = Selection {
+        top: 100,
+        min_length: 1,
+        ignore_common: false,
+    };
 
     #[test]
     fn counts_of_a_small_text() {
         let stats = Stats::of("The cat sat.\nIt purred!\n\nThe end", ALL);
-        assert_eq!((stats.characters, stats.characters_without_spaces), (32, 25));
-        assert_eq!((stats.words, stats.distinct_words, stats.syllables), (7, 6, 7));
+        assert_eq!(
+            (stats.characters, stats.characters_without_spaces),
+            (32, 25)
+        );
+        assert_eq!(
+            (stats.words, stats.distinct_words, stats.syllables),
+            (7, 6, 7)
+        );
         assert_eq!((stats.sentences, stats.paragraphs, stats.lines), (3, 2, 4));
-        assert_eq!((stats.average_word_length, stats.average_sentence_length), (3.29, 2.33));
+        assert_eq!(
+            (stats.average_word_length, stats.average_sentence_length),
+            (3.29, 2.33)
+        );
         assert_eq!(stats.reading_seconds, 2);
-        assert_eq!(stats.frequent_words.first(), Some(&WordCount { word: "the".into(), count: 2 }));
+        assert_eq!(
+            stats.frequent_words.first(),
+            Some(&WordCount {
+                word: "the".into(),
+                count: 2
+            })
+        );
     }
 
     #[test]
     fn an_empty_text_has_nothing() {
         let stats = Stats::of(" \n", ALL);
         assert_eq!((stats.characters, stats.words, stats.sentences), (2, 0, 0));
-        assert_eq!((stats.average_word_length, stats.average_sentence_length), (0.0, 0.0));
+        assert_eq!(
+            (stats.average_word_length, stats.average_sentence_length),
+            (0.0, 0.0)
+        );
         assert_eq!((stats.readability, stats.frequent_words), (None, vec![]));
     }
 

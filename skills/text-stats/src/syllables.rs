@@ -45,7 +45,9 @@ const EXCEPTIONS: [(&str, u32); 33] = [
 const SUFFIXES: [&str; 6] = ["ly", "ful", "less", "ness", "ment", "ments"];
 
 /// First parts of compounds with a silent `e` inside: `some-thing`.
-const FIRST_PARTS: [&str; 8] = ["some", "there", "where", "home", "time", "life", "fire", "side"];
+const FIRST_PARTS: [&str; 8] = [
+    "some", "there", "where", "home", "time", "life", "fire", "side",
+];
 
 /// The number of syllables of a word; at least 1.
 pub fn syllables(word: &str) -> u32 {
@@ -64,7 +66,10 @@ fn spoken(word: &str) -> u32 {
     if let Some((first, rest)) = divided(word) {
         return spoken(first) + spoken(rest);
     }
-    if let Some(stem) = word.strip_suffix("ing").filter(|stem| stem.contains(is_vowel)) {
+    if let Some(stem) = word
+        .strip_suffix("ing")
+        .filter(|stem| stem.contains(is_vowel))
+    {
         return groups(stem) + 1;
     }
     let syllabic_m = u32::from(word.ends_with("sm"));
@@ -91,7 +96,10 @@ fn without_silent_ending(word: &str) -> &str {
     let spoken_before = |stem: &str, endings: &[&str]| {
         syllabic_l(stem) || endings.iter().any(|ending| stem.ends_with(ending))
     };
-    if let Some(stem) = word.strip_suffix("que").or_else(|| word.strip_suffix("gue")) {
+    if let Some(stem) = word
+        .strip_suffix("que")
+        .or_else(|| word.strip_suffix("gue"))
+    {
         return stem;
     }
     if let Some(stem) = word.strip_suffix("ed")
@@ -161,7 +169,10 @@ fn are_apart(onset: char, first: char, second: char, after: char) -> bool {
 }
 
 fn is_vowel(letter: char) -> bool {
-    matches!(letter, 'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'é' | 'è' | 'ê' | 'ï' | 'ö' | 'ü' | 'ä')
+    matches!(
+        letter,
+        'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'é' | 'è' | 'ê' | 'ï' | 'ö' | 'ü' | 'ä'
+    )
 }
 
 #[cfg(test)]

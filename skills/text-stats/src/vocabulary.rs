@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// English words that say little about a text, in alphabetical order.
 const COMMON: &[&str] = &[
     "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be",
-    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "don't",
-    "each", "for", "from", "had", "has", "have", "he", "her", "here", "him", "his", "how", "i", "if",
-    "in", "into", "is", "it", "it's", "its", "just", "like", "may", "me", "more", "most", "my", "no",
-    "not", "of", "on", "one", "only", "or", "other", "our", "out", "over", "she", "should", "so",
-    "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this",
-    "those", "to", "under", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which",
-    "who", "will", "with", "would", "you", "your",
+    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does",
+    "don't", "each", "for", "from", "had", "has", "have", "he", "her", "here", "him", "his", "how",
+    "i", "if", "in", "into", "is", "it", "it's", "its", "just", "like", "may", "me", "more",
+    "most", "my", "no", "not", "of", "on", "one", "only", "or", "other", "our", "out", "over",
+    "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there",
+    "these", "they", "this", "those", "to", "under", "up", "us", "very", "was", "we", "were",
+    "what", "when", "where", "which", "who", "will", "with", "would", "you", "your",
 ];
 
 /// Which words to list.
@@ -81,10 +81,17 @@ mod tests {
         let mut vocabulary = Vocabulary::default();
         text.split(' ').for_each(|word| vocabulary.add(word));
         let counts = vocabulary.most_frequent(selection);
-        counts.into_iter().map(|WordCount { word, count }| (word, count)).collect()
+        counts
+            .into_iter()
+            .map(|WordCount { word, count }| (word, count))
+            .collect()
     }
 
-    const ALL: Selection = Selection { top: 100, min_length: 1, ignore_common: false };
+    const ALL: Selection = Selection {
+        top: 100,
+        min_length: 1,
+        ignore_common: false,
+    };
 
     #[test]
     fn the_common_words_are_in_order() {
@@ -93,18 +100,38 @@ mod tests {
 
     #[test]
     fn the_most_frequent_word_comes_first() {
-        let words = [("the".into(), 3), ("a".into(), 2), ("don't".into(), 2), ("ox".into(), 1)];
+        let words = [
+            ("the".into(), 3),
+            ("a".into(), 2),
+            ("don't".into(), 2),
+            ("ox".into(), 1),
+        ];
         assert_eq!(listed("The ox the a don’t A don't THE", ALL), words);
-        assert_eq!(listed("The ox the a don’t A don't THE", Selection { top: 2, ..ALL }), words[..2]);
+        assert_eq!(
+            listed(
+                "The ox the a don’t A don't THE",
+                Selection { top: 2, ..ALL }
+            ),
+            words[..2]
+        );
         assert_eq!(listed("a", Selection { top: 0, ..ALL }), []);
     }
 
     #[test]
     fn short_and_common_words_can_be_left_out() {
         let text = "the é fox éé";
-        let common = Selection { ignore_common: true, ..ALL };
-        assert_eq!(listed(text, common), [("fox".into(), 1), ("é".into(), 1), ("éé".into(), 1)]);
-        let short = Selection { min_length: 2, ..common };
+        let common = Selection {
+            ignore_common: true,
+            ..ALL
+        };
+        assert_eq!(
+            listed(text, common),
+            [("fox".into(), 1), ("é".into(), 1), ("éé".into(), 1)]
+        );
+        let short = Selection {
+            min_length: 2,
+            ..common
+        };
         assert_eq!(listed(text, short), [("fox".into(), 1), ("éé".into(), 1)]);
     }
 }
