@@ -10,8 +10,10 @@ use crate::{Error, Result, host};
 ///
 /// `failed` with the code `invalid-setting` for a value that is no `T`.
 pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
-    let Some(json) = host::setting(key) else { return Ok(None) };
-    serde_json::from_str(&json)
-        .map(Some)
-        .map_err(|error| Error::failed(format!("The setting {key:?} is not usable: {error}")).code("invalid-setting"))
+    let Some(json) = host::setting(key) else {
+        return Ok(None);
+    };
+    serde_json::from_str(&json).map(Some).map_err(|error| {
+        Error::failed(format!("The setting {key:?} is not usable: {error}")).code("invalid-setting")
+    })
 }

@@ -81,7 +81,13 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: String) -> Self {
-        Self { kind, message, code: None, details: None, retry_after: None }
+        Self {
+            kind,
+            message,
+            code: None,
+            details: None,
+            retry_after: None,
+        }
     }
 
     /// A stable name for a program, for example `page-too-large`.
@@ -178,7 +184,9 @@ fn meaning(error: &(dyn StdError + 'static)) -> Option<(ErrorKind, Option<&'stat
             state::Error::Unavailable(_) => (ErrorKind::Unavailable, None),
         });
     }
-    error.downcast_ref::<secrets::Error>().map(|_| (ErrorKind::Denied, None))
+    error
+        .downcast_ref::<secrets::Error>()
+        .map(|_| (ErrorKind::Denied, None))
 }
 
 impl fmt::Display for Error {

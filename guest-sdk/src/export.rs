@@ -75,7 +75,7 @@ macro_rules! __export_component {
                 }
             }
 
-            bindings::export!(Component with_types_in bindings);
+    bindings::export!(Component with_types_in bindings);
         };
     };
 }

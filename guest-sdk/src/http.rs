@@ -109,7 +109,8 @@ impl Request {
     ///
     /// [`Error::InvalidRequest`] for a value that cannot be JSON.
     pub fn json(self, body: &impl Serialize) -> Result<Self, Error> {
-        let body = serde_json::to_vec(body).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        let body =
+            serde_json::to_vec(body).map_err(|error| Error::InvalidRequest(error.to_string()))?;
         Ok(self.header("content-type", "application/json").body(body))
     }
 
@@ -183,7 +184,11 @@ impl Response {
     /// A response, for tests.
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 
     /// Adds a header, for tests.
@@ -216,7 +221,9 @@ impl Response {
 }
 
 fn first_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let found = headers.iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+    let found = headers
+        .iter()
+        .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.as_str())
 }
 
@@ -224,7 +231,9 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied(rule) => write!(formatter, "The request was denied: {rule}"),
-            Self::InvalidRequest(reason) => write!(formatter, "The request cannot be sent: {reason}"),
+            Self::InvalidRequest(reason) => {
+                write!(formatter, "The request cannot be sent: {reason}")
+            }
             Self::Timeout => formatter.write_str("Nothing answered in time."),
             Self::TooLarge => formatter.write_str("The response is larger than allowed."),
             Self::Connection(reason) => write!(formatter, "The connection failed: {reason}"),

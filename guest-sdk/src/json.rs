@@ -16,7 +16,11 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the start of `buffer`.
     pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, length: 0, after_value: false }
+        Self {
+            buffer,
+            length: 0,
+            after_value: false,
+        }
     }
 
     /// Bytes written so far, also those for which there was no room.
@@ -84,7 +88,9 @@ impl<'a> Writer<'a> {
         loop {
             let (plain, tail) = rest.split_at(plain_prefix(rest));
             self.push(plain);
-            let Some((special, after)) = tail.split_first() else { break };
+            let Some((special, after)) = tail.split_first() else {
+                break;
+            };
             self.escape(*special);
             rest = after;
         }
@@ -127,7 +133,11 @@ impl<'a> Writer<'a> {
 /// How many bytes at the start need no escape.
 const fn plain_prefix(bytes: &[u8]) -> usize {
     let mut length = 0;
-    while length < bytes.len() && bytes[length] >= 0x20 && bytes[length] != b'"' && bytes[length] != b'\\' {
+    while length < bytes.len()
+        && bytes[length] >= 0x20
+        && bytes[length] != b'"'
+        && bytes[length] != b'\\'
+    {
         length += 1;
     }
     length
@@ -147,7 +157,14 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_serde_json_does() {
-        for text in ["", "plain", "\"q\" \\ /", "a\nb\tc\rd", "\u{1}\u{1f}\u{7f}", "ünïcödé 🦀"] {
+        for text in [
+            "",
+            "plain",
+            "\"q\" \\ /",
+            "a\nb\tc\rd",
+            "\u{1}\u{1f}\u{7f}",
+            "ünïcödé 🦀",
+        ] {
             let written = written(|writer| writer.string(text));
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         }

@@ -112,13 +112,19 @@ impl Output {
     /// Adds an image of a media type, for example `image/png`.
     #[must_use]
     pub fn image(self, data: impl Into<Vec<u8>>, mime_type: impl Into<String>) -> Self {
-        self.push(Content::Image { data: data.into(), mime_type: mime_type.into() })
+        self.push(Content::Image {
+            data: data.into(),
+            mime_type: mime_type.into(),
+        })
     }
 
     /// Adds a sound of a media type, for example `audio/ogg`.
     #[must_use]
     pub fn audio(self, data: impl Into<Vec<u8>>, mime_type: impl Into<String>) -> Self {
-        self.push(Content::Audio { data: data.into(), mime_type: mime_type.into() })
+        self.push(Content::Audio {
+            data: data.into(),
+            mime_type: mime_type.into(),
+        })
     }
 
     /// Adds the address of a document.
@@ -175,7 +181,9 @@ impl Output {
 
     pub(crate) fn checked(self) -> Result<Self> {
         match self.failure {
-            Some(reason) => Err(Error::failed(format!("The answer cannot be written as JSON: {reason}"))),
+            Some(reason) => Err(Error::failed(format!(
+                "The answer cannot be written as JSON: {reason}"
+            ))),
             None => Ok(self),
         }
     }
@@ -195,12 +203,20 @@ impl From<String> for Output {
 impl EmbeddedResource {
     /// A document of text.
     pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { uri: uri.into(), mime_type: None, body: ResourceBody::Text(text.into()) }
+        Self {
+            uri: uri.into(),
+            mime_type: None,
+            body: ResourceBody::Text(text.into()),
+        }
     }
 
     /// A document of bytes.
     pub fn bytes(uri: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { uri: uri.into(), mime_type: None, body: ResourceBody::Bytes(bytes.into()) }
+        Self {
+            uri: uri.into(),
+            mime_type: None,
+            body: ResourceBody::Bytes(bytes.into()),
+        }
     }
 
     /// Sets the media type (RFC 6838).
@@ -214,7 +230,12 @@ impl EmbeddedResource {
 impl ResourceLink {
     /// An address and the short name to show for it.
     pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { uri: uri.into(), name: name.into(), description: None, mime_type: None }
+        Self {
+            uri: uri.into(),
+            name: name.into(),
+            description: None,
+            mime_type: None,
+        }
     }
 
     /// Says what the document is.

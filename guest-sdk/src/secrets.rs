@@ -33,7 +33,9 @@ impl fmt::Display for Error {
         formatter.write_str(match self {
             Self::Undeclared => "The skill's manifest declares no secret of that name.",
             Self::NotSet => "The operator has not set the secret that this needs.",
-            Self::NotGranted => "The operator has not granted this skill the secret that this needs.",
+            Self::NotGranted => {
+                "The operator has not granted this skill the secret that this needs."
+            }
         })
     }
 }

@@ -86,10 +86,16 @@ pub fn keys(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotGranted => formatter.write_str("The operator has not granted this skill to keep state."),
+            Self::NotGranted => {
+                formatter.write_str("The operator has not granted this skill to keep state.")
+            }
             Self::QuotaExceeded => formatter.write_str("The skill has no room left for its state."),
-            Self::Conflict => formatter.write_str("Another call has changed the same entry. Try again."),
-            Self::Unavailable(reason) => write!(formatter, "The store does not answer now: {reason}"),
+            Self::Conflict => {
+                formatter.write_str("Another call has changed the same entry. Try again.")
+            }
+            Self::Unavailable(reason) => {
+                write!(formatter, "The store does not answer now: {reason}")
+            }
         }
     }
 }

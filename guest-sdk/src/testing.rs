@@ -119,7 +119,10 @@ impl Host {
     pub fn state(self, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.with(|host| {
             host.last_version += 1;
-            let entry = state::Entry { value: value.into(), version: host.last_version };
+            let entry = state::Entry {
+                value: value.into(),
+                version: host.last_version,
+            };
             host.state.insert(key.into(), entry)
         })
     }
@@ -166,7 +169,11 @@ impl Host {
     /// The stored value of a key.
     #[must_use]
     pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
-        self.simulation.borrow().state.get(key).map(|entry| entry.value.clone())
+        self.simulation
+            .borrow()
+            .state
+            .get(key)
+            .map(|entry| entry.value.clone())
     }
 
     fn with<T>(self, change: impl FnOnce(&mut Simulation) -> T) -> Self {
@@ -220,7 +227,9 @@ struct InPlace {
 
 impl InPlace {
     fn of(host: Host) -> Self {
-        Self { previous: CURRENT.replace(host) }
+        Self {
+            previous: CURRENT.replace(host),
+        }
     }
 }
 

@@ -60,7 +60,12 @@ impl Skill {
             }
             index += 1;
         }
-        Self { name, version, description, tools }
+        Self {
+            name,
+            version,
+            description,
+            tools,
+        }
     }
 
     /// Calls a tool with arguments as JSON text.
@@ -73,7 +78,10 @@ impl Skill {
     pub fn call(&self, tool: &str, arguments: &str) -> Result<Output> {
         match self.tools.iter().find(|candidate| candidate.name == tool) {
             Some(found) => (found.call)(arguments),
-            None => Err(Error::not_found(format!("The skill {} has no tool {tool:?}.", self.name))),
+            None => Err(Error::not_found(format!(
+                "The skill {} has no tool {tool:?}.",
+                self.name
+            ))),
         }
     }
 }
@@ -142,7 +150,9 @@ impl<T: Serialize + Schema> IntoOutput for T {
         match const { Shape::of(&T::NODE) } {
             Shape::Text => text(&self),
             Shape::Object => Output::new().structured(&self).checked(),
-            Shape::Other => Output::new().structured(&Wrapped { result: &self }).checked(),
+            Shape::Other => Output::new()
+                .structured(&Wrapped { result: &self })
+                .checked(),
         }
     }
 }
@@ -196,7 +206,8 @@ pub fn call<A: DeserializeOwned, T: IntoOutput>(
     arguments: &str,
     function: impl FnOnce(A) -> Result<T>,
 ) -> Result<Output> {
-    let arguments = serde_json::from_str(arguments).map_err(|error| Error::invalid_arguments(error.to_string()))?;
+    let arguments = serde_json::from_str(arguments)
+        .map_err(|error| Error::invalid_arguments(error.to_string()))?;
     function(arguments)?.into_output()
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn log(level: log::Level, message: &str, fields: &[(&str, &str)]) {
         log::Level::Warn => wit::log::Level::Warn,
         log::Level::Error => wit::log::Level::Error,
     };
-    let fields: Vec<_> = fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     wit::log::log(level, message, &fields);
 }
 
@@ -60,7 +63,10 @@ pub(crate) fn reveal(name: &str) -> Result<String, secrets::Error> {
 
 pub(crate) fn state_get(key: &str) -> Result<Option<state::Entry>, state::Error> {
     let entry = wit::state::get(key).map_err(state_error)?;
-    Ok(entry.map(|entry| state::Entry { value: entry.value, version: entry.version }))
+    Ok(entry.map(|entry| state::Entry {
+        value: entry.value,
+        version: entry.version,
+    }))
 }
 
 pub(crate) fn state_set(
@@ -76,7 +82,11 @@ pub(crate) fn state_delete(key: &str) -> Result<(), state::Error> {
     wit::state::delete(key).map_err(state_error)
 }
 
-pub(crate) fn state_keys(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, state::Error> {
+pub(crate) fn state_keys(
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<String>, state::Error> {
     wit::state::keys(prefix, after, limit).map_err(state_error)
 }
 

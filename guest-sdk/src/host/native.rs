@@ -8,8 +8,17 @@ use crate::testing::{LogLine, Progress, Simulation, current};
 use crate::{http, log, secrets, state};
 
 pub(crate) fn log(level: log::Level, message: &str, fields: &[(&str, &str)]) {
-    let fields = fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    current(|host| host.logs.push(LogLine { level, message: message.to_owned(), fields }));
+    let fields = fields
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    current(|host| {
+        host.logs.push(LogLine {
+            level,
+            message: message.to_owned(),
+            fields,
+        })
+    });
 }
 
 pub(crate) fn call_id() -> String {
@@ -26,7 +35,13 @@ pub(crate) fn is_cancelled() -> bool {
 
 pub(crate) fn progress(done: f64, total: Option<f64>, message: Option<&str>) {
     let message = message.map(str::to_owned);
-    current(|host| host.progress.push(Progress { done, total, message }));
+    current(|host| {
+        host.progress.push(Progress {
+            done,
+            total,
+            message,
+        })
+    });
 }
 
 pub(crate) fn setting(key: &str) -> Option<String> {
@@ -34,7 +49,12 @@ pub(crate) fn setting(key: &str) -> Option<String> {
 }
 
 pub(crate) fn reveal(name: &str) -> Result<String, secrets::Error> {
-    current(|host| host.secrets.get(name).cloned().unwrap_or(Err(secrets::Error::Undeclared)))
+    current(|host| {
+        host.secrets
+            .get(name)
+            .cloned()
+            .unwrap_or(Err(secrets::Error::Undeclared))
+    })
 }
 
 pub(crate) fn state_get(key: &str) -> Result<Option<state::Entry>, state::Error> {
@@ -54,7 +74,10 @@ pub(crate) fn state_set(
             return Err(state::Error::Conflict);
         }
         host.last_version += 1;
-        let entry = state::Entry { value: value.to_vec(), version: host.last_version };
+        let entry = state::Entry {
+            value: value.to_vec(),
+            version: host.last_version,
+        };
         host.state.insert(key.to_owned(), entry);
         Ok(host.last_version)
     })
@@ -67,7 +90,11 @@ pub(crate) fn state_delete(key: &str) -> Result<(), state::Error> {
     })
 }
 
-pub(crate) fn state_keys(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, state::Error> {
+pub(crate) fn state_keys(
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<String>, state::Error> {
     current(|host| {
         let keys = host.state.keys().filter(|key| key.starts_with(prefix));
         let keys = keys.filter(|key| after.is_none_or(|after| key.as_str() > after));
@@ -79,6 +106,8 @@ pub(crate) fn send(request: &http::Request) -> Result<http::Response, http::Erro
     // The closure runs outside of the borrow: it may call the host itself.
     match current(Simulation::responder) {
         Some(respond) => respond(request),
-        None => Err(http::Error::Denied("the test has no `testing::Host::http`".to_owned())),
+        None => Err(http::Error::Denied(
+            "the test has no `testing::Host::http`".to_owned(),
+        )),
     }
 }

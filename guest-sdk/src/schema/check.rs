@@ -7,16 +7,28 @@ impl Keyword {
     pub const fn checked(node: &Node, name: &'static str, value: Literal) -> Self {
         match name.as_bytes() {
             b"minimum" | b"maximum" | b"exclusiveMinimum" | b"exclusiveMaximum" | b"multipleOf" => {
-                assert!(node.admits(Kind::Number), "this bound is for numbers, and the type here is none");
+                assert!(
+                    node.admits(Kind::Number),
+                    "this bound is for numbers, and the type here is none"
+                );
             }
             b"minLength" | b"maxLength" | b"pattern" | b"format" => {
-                assert!(node.admits(Kind::String), "this bound is for strings, and the type here is none");
+                assert!(
+                    node.admits(Kind::String),
+                    "this bound is for strings, and the type here is none"
+                );
             }
             b"minItems" | b"maxItems" | b"uniqueItems" => {
-                assert!(node.admits(Kind::Array), "this bound is for arrays, and the type here is none");
+                assert!(
+                    node.admits(Kind::Array),
+                    "this bound is for arrays, and the type here is none"
+                );
             }
             b"default" => {
-                assert!(node.accepts(&value), "the default is not a value of the type here");
+                assert!(
+                    node.accepts(&value),
+                    "the default is not a value of the type here"
+                );
             }
             _ => {}
         }
@@ -63,7 +75,9 @@ impl Node {
             Self::Constant { value: name } => is_text(value, name),
             Self::Names { values } => is_one_of(value, values),
             Self::Array { items, length, .. } => match value {
-                Literal::Array(values) => fits(values.len(), *length) && all_accepted(items, values),
+                Literal::Array(values) => {
+                    fits(values.len(), *length) && all_accepted(items, values)
+                }
                 _ => false,
             },
             Self::Tuple { items } => match value {

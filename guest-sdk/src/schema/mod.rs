@@ -34,29 +34,57 @@ pub enum Node {
     /// Every JSON value.
     Any,
     Boolean,
-    Integer { minimum: Option<i128>, maximum: Option<i128> },
+    Integer {
+        minimum: Option<i128>,
+        maximum: Option<i128>,
+    },
     Number,
     String,
     /// A string of one code point.
     Character,
-    Array { items: &'static Node, unique: bool, length: Option<usize> },
-    Tuple { items: &'static [&'static Node] },
+    Array {
+        items: &'static Node,
+        unique: bool,
+        length: Option<usize>,
+    },
+    Tuple {
+        items: &'static [&'static Node],
+    },
     /// An object whose keys are not known beforehand.
-    Map { values: &'static Node },
-    Nullable { inner: &'static Node },
-    Object { fields: &'static [Field] },
+    Map {
+        values: &'static Node,
+    },
+    Nullable {
+        inner: &'static Node,
+    },
+    Object {
+        fields: &'static [Field],
+    },
     /// Exactly this string.
-    Constant { value: &'static str },
+    Constant {
+        value: &'static str,
+    },
     /// One of these strings.
-    Names { values: &'static [&'static str] },
+    Names {
+        values: &'static [&'static str],
+    },
     /// Exactly one of the variants.
-    OneOf { variants: &'static [&'static Node] },
+    OneOf {
+        variants: &'static [&'static Node],
+    },
     /// At least one of the variants.
-    AnyOf { variants: &'static [&'static Node] },
+    AnyOf {
+        variants: &'static [&'static Node],
+    },
     /// `inner` with keywords that take the place of its own.
-    Annotated { keywords: &'static [Keyword], inner: &'static Node },
+    Annotated {
+        keywords: &'static [Keyword],
+        inner: &'static Node,
+    },
     /// The members of a schema that the author wrote, each name with its JSON.
-    Raw { members: &'static [(&'static str, &'static str)] },
+    Raw {
+        members: &'static [(&'static str, &'static str)],
+    },
 }
 
 impl Node {
@@ -74,7 +102,9 @@ impl Node {
             Self::Boolean => Some("boolean"),
             Self::Integer { .. } => Some("integer"),
             Self::Number => Some("number"),
-            Self::String | Self::Character | Self::Constant { .. } | Self::Names { .. } => Some("string"),
+            Self::String | Self::Character | Self::Constant { .. } | Self::Names { .. } => {
+                Some("string")
+            }
             Self::Array { .. } | Self::Tuple { .. } => Some("array"),
             Self::Map { .. } | Self::Object { .. } => Some("object"),
             Self::OneOf { variants } | Self::AnyOf { variants } => common_type(variants),
@@ -85,8 +115,12 @@ impl Node {
 }
 
 const fn common_type(variants: &[&Node]) -> Option<&'static str> {
-    let Some((first, rest)) = variants.split_first() else { return None };
-    let Some(name) = first.type_name() else { return None };
+    let Some((first, rest)) = variants.split_first() else {
+        return None;
+    };
+    let Some(name) = first.type_name() else {
+        return None;
+    };
     let mut index = 0;
     while index < rest.len() {
         match rest[index].type_name() {

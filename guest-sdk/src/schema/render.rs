@@ -15,7 +15,10 @@ struct Outer<'a> {
 }
 
 impl Outer<'_> {
-    const NONE: Outer<'static> = Outer { keywords: &[], next: None };
+    const NONE: Outer<'static> = Outer {
+        keywords: &[],
+        next: None,
+    };
 
     const fn has(&self, name: &str) -> bool {
         let mut index = 0;
@@ -45,13 +48,27 @@ impl Renderer {
     }
 
     /// The members of the schema of `node`, which also allows `null` if `nullable`.
-    const fn members(self, writer: &mut Writer<'_>, node: &Node, nullable: bool, outer: &Outer<'_>) {
+    const fn members(
+        self,
+        writer: &mut Writer<'_>,
+        node: &Node,
+        nullable: bool,
+        outer: &Outer<'_>,
+    ) {
         match node {
             Node::Any => {}
             Node::Nullable { inner } => self.members(writer, inner, true, outer),
             Node::Annotated { keywords, inner } => {
                 annotations(writer, keywords, outer);
-                self.members(writer, inner, nullable, &Outer { keywords, next: Some(outer) });
+                self.members(
+                    writer,
+                    inner,
+                    nullable,
+                    &Outer {
+                        keywords,
+                        next: Some(outer),
+                    },
+                );
             }
             Node::Raw { members } if nullable => nullable_raw(writer, members),
             Node::Raw { members } => raw(writer, members, outer),
@@ -63,7 +80,13 @@ impl Renderer {
     }
 
     /// What a schema says beside its type.
-    const fn details(self, writer: &mut Writer<'_>, node: &Node, nullable: bool, outer: &Outer<'_>) {
+    const fn details(
+        self,
+        writer: &mut Writer<'_>,
+        node: &Node,
+        nullable: bool,
+        outer: &Outer<'_>,
+    ) {
         match node {
             Node::Integer { minimum, maximum } => {
                 bound(writer, "minimum", *minimum, outer);
@@ -73,7 +96,11 @@ impl Renderer {
                 bound(writer, "minLength", Some(1), outer);
                 bound(writer, "maxLength", Some(1), outer);
             }
-            Node::Array { items, unique, length } => self.array(writer, items, *unique, *length, outer),
+            Node::Array {
+                items,
+                unique,
+                length,
+            } => self.array(writer, items, *unique, *length, outer),
             Node::Tuple { items } => self.tuple(writer, items),
             Node::Map { values } => {
                 writer.key("additionalProperties");
@@ -124,7 +151,13 @@ impl Renderer {
         bound(writer, "maxItems", Some(items.len() as i128), &Outer::NONE);
     }
 
-    const fn variants(self, writer: &mut Writer<'_>, keyword: &str, variants: &[&Node], nullable: bool) {
+    const fn variants(
+        self,
+        writer: &mut Writer<'_>,
+        keyword: &str,
+        variants: &[&Node],
+        nullable: bool,
+    ) {
         writer.key(keyword);
         writer.open("[");
         let mut index = 0;
@@ -216,7 +249,9 @@ const fn flattened(node: &'static Node) -> &'static [Field] {
         Node::Object { fields } => fields,
         Node::Annotated { inner, .. } => flattened(inner),
         Node::Map { .. } => &[],
-        _ => panic!("`#[serde(flatten)]` is for structs and maps: write the schema with #[schema(raw = ...)]"),
+        _ => panic!(
+            "`#[serde(flatten)]` is for structs and maps: write the schema with #[schema(raw = ...)]"
+        ),
     }
 }
 

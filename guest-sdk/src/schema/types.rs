@@ -59,7 +59,11 @@ impl<T: Schema> Schema for Option<T> {
 }
 
 impl<T: Schema> Schema for [T] {
-    const NODE: Node = Node::Array { items: &T::NODE, unique: false, length: None };
+    const NODE: Node = Node::Array {
+        items: &T::NODE,
+        unique: false,
+        length: None,
+    };
 }
 
 impl<T: Schema> Schema for Vec<T> {
@@ -67,15 +71,27 @@ impl<T: Schema> Schema for Vec<T> {
 }
 
 impl<T: Schema, const N: usize> Schema for [T; N] {
-    const NODE: Node = Node::Array { items: &T::NODE, unique: false, length: Some(N) };
+    const NODE: Node = Node::Array {
+        items: &T::NODE,
+        unique: false,
+        length: Some(N),
+    };
 }
 
 impl<T: Schema> Schema for BTreeSet<T> {
-    const NODE: Node = Node::Array { items: &T::NODE, unique: true, length: None };
+    const NODE: Node = Node::Array {
+        items: &T::NODE,
+        unique: true,
+        length: None,
+    };
 }
 
 impl<T: Schema, S> Schema for HashSet<T, S> {
-    const NODE: Node = Node::Array { items: &T::NODE, unique: true, length: None };
+    const NODE: Node = Node::Array {
+        items: &T::NODE,
+        unique: true,
+        length: None,
+    };
 }
 
 impl<T: Schema> Schema for BTreeMap<String, T> {

@@ -1,7 +1,12 @@
 //! What `wit-bindgen` makes of the WIT, and the way between its types and ours.
 
 mod generated {
-    #![allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from the WIT")]
+    #![allow(
+        missing_docs,
+        missing_debug_implementations,
+        unsafe_code,
+        reason = "generated from the WIT"
+    )]
     #![allow(clippy::all, clippy::pedantic, reason = "generated from the WIT")]
 
     wit_bindgen::generate!({
@@ -16,7 +21,9 @@ pub use generated::*;
 
 use self::skillhost::skill::types as wit;
 use super::milliseconds;
-use crate::{Content, EmbeddedResource, Error, ErrorKind, Output, ResourceBody, ResourceLink, Skill};
+use crate::{
+    Content, EmbeddedResource, Error, ErrorKind, Output, ResourceBody, ResourceLink, Skill,
+};
 
 /// Answers one call of the host.
 pub fn call(skill: &Skill, tool: &str, arguments: &str) -> Result<wit::Outcome, wit::Error> {
@@ -29,7 +36,10 @@ pub fn call(skill: &Skill, tool: &str, arguments: &str) -> Result<wit::Outcome, 
 impl From<Output> for wit::Output {
     fn from(output: Output) -> Self {
         let (content, structured) = output.into_parts();
-        Self { content: content.into_iter().map(Into::into).collect(), structured }
+        Self {
+            content: content.into_iter().map(Into::into).collect(),
+            structured,
+        }
     }
 }
 
@@ -46,18 +56,40 @@ impl From<Content> for wit::Content {
 }
 
 impl From<EmbeddedResource> for wit::EmbeddedResource {
-    fn from(EmbeddedResource { uri, mime_type, body }: EmbeddedResource) -> Self {
+    fn from(
+        EmbeddedResource {
+            uri,
+            mime_type,
+            body,
+        }: EmbeddedResource,
+    ) -> Self {
         let body = match body {
             ResourceBody::Text(text) => wit::ResourceBody::Text(text),
             ResourceBody::Bytes(bytes) => wit::ResourceBody::Bytes(bytes),
         };
-        Self { uri, mime_type, body }
+        Self {
+            uri,
+            mime_type,
+            body,
+        }
     }
 }
 
 impl From<ResourceLink> for wit::ResourceLink {
-    fn from(ResourceLink { uri, name, description, mime_type }: ResourceLink) -> Self {
-        Self { uri, name, description, mime_type }
+    fn from(
+        ResourceLink {
+            uri,
+            name,
+            description,
+            mime_type,
+        }: ResourceLink,
+    ) -> Self {
+        Self {
+            uri,
+            name,
+            description,
+            mime_type,
+        }
     }
 }
 

@@ -14,7 +14,11 @@ pub(crate) fn send(request: &Request) -> Result<Response, Error> {
         credential: request.credential.clone(),
     };
     let response = wit::send(&request).map_err(error)?;
-    Ok(Response { status: response.status, headers: response.headers, body: response.body })
+    Ok(Response {
+        status: response.status,
+        headers: response.headers,
+        body: response.body,
+    })
 }
 
 fn error(error: wit::Error) -> Error {
