@@ -1,6 +1,6 @@
 //! What is there for building skills, and what to do about what is not.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use super::TARGET;
 use super::program::{Program, ProgramError};
@@ -67,7 +67,9 @@ fn component_linker(compiler: &Compiler) -> Finding {
     let name = "wasm-component-ld";
     match Program::new(component_linker_path(compiler)).arg("--version").capture() {
         Ok(version) => works(name, &version),
-        Err(error) => fails(name, &error, "install Rust with rustup: its compiler brings this linker along"),
+        Err(error) => {
+            fails(name, &error, "install Rust with rustup: its compiler brings this linker along")
+        }
     }
 }
 
@@ -82,30 +84,38 @@ fn component_linker_path(compiler: &Compiler) -> PathBuf {
 }
 
 fn standard_library(compiler: &Compiler, cache_dir: &Path) -> Finding {
-    let built = built_sysroot(compiler, cache_dir);
+    // The compiler runs in another folder than the caller's.
+    let cache_dir = absolute(cache_dir).unwrap_or_else(|_| cache_dir.to_owned());
+    let built = built_sysroot(compiler, &cache_dir);
     let own = link(compiler, None);
     if own.is_ok() {
         return works(TARGET, "the toolchain's own standard library links a component");
     }
     match (own, link(compiler, Some(&built))) {
-        (_, Ok(())) => works(TARGET, &format!("the standard library in {} links a component", built.display())),
-        (Err(ProbeError::NoStandardLibrary { .. }), Err(error)) | (Err(error), Err(_)) | (Ok(()), Err(error)) => {
-            no_standard_library(&error)
+        (_, Ok(())) => {
+            works(TARGET, &format!("the standard library in {} links a component", built.display()))
         }
+        (Err(ProbeError::NoStandardLibrary { .. }), Err(error))
+        | (Err(error), Err(_))
+        | (Ok(()), Err(error)) => no_standard_library(&error),
     }
 }
 
 fn no_standard_library(error: &ProbeError) -> Finding {
     let status = match error {
         ProbeError::NoStandardLibrary { .. } => Status::Missing,
-        ProbeError::Compiler(_) | ProbeError::NotAComponent | ProbeError::Files(_) => Status::Broken,
+        ProbeError::Compiler(_) | ProbeError::NotAComponent | ProbeError::Files(_) => {
+            Status::Broken
+        }
     };
     Finding {
         name: TARGET,
         status,
         optional: false,
         detail: error.to_string(),
-        remedy: Some(format!("run `rustup target add {TARGET}`, or let `skillhost build` set it up")),
+        remedy: Some(format!(
+            "run `rustup target add {TARGET}`, or let `skillhost build` set it up"
+        )),
     }
 }
 
@@ -118,7 +128,13 @@ fn installer(name: &'static str, program: &str) -> Finding {
 }
 
 fn works(name: &'static str, detail: &str) -> Finding {
-    Finding { name, status: Status::Ok, optional: false, detail: detail.trim().to_owned(), remedy: None }
+    Finding {
+        name,
+        status: Status::Ok,
+        optional: false,
+        detail: detail.trim().to_owned(),
+        remedy: None,
+    }
 }
 
 fn fails(name: &'static str, error: &ProgramError, remedy: &str) -> Finding {
@@ -129,7 +145,13 @@ fn fails(name: &'static str, error: &ProgramError, remedy: &str) -> Finding {
         | ProgramError::TimedOut { .. }
         | ProgramError::Unreadable { .. } => Status::Broken,
     };
-    Finding { name, status, optional: false, detail: error.to_string(), remedy: Some(remedy.to_owned()) }
+    Finding {
+        name,
+        status,
+        optional: false,
+        detail: error.to_string(),
+        remedy: Some(remedy.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -108,7 +108,10 @@ impl Program {
 
     /// Hands over each line of standard error as it comes; standard output is
     /// dropped.
-    pub(super) fn follow_complaints(mut self, mut line: impl FnMut(&str)) -> Result<(), ProgramError> {
+    pub(super) fn follow_complaints(
+        mut self,
+        mut line: impl FnMut(&str),
+    ) -> Result<(), ProgramError> {
         self.command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = self.start()?;
         let mut tail = VecDeque::new();
@@ -291,7 +294,9 @@ mod tests {
     #[test]
     fn a_missing_program_is_told_by_name() {
         let error = Program::new("/nowhere/no-such-program").capture().unwrap_err();
-        assert!(matches!(error, ProgramError::NotFound { program } if program == "no-such-program"));
+        assert!(
+            matches!(error, ProgramError::NotFound { program } if program == "no-such-program")
+        );
     }
 
     #[test]
@@ -306,10 +311,8 @@ mod tests {
 
     #[test]
     fn a_pipe_reports_the_side_that_failed() {
-        let error = Program::new("sh")
-            .args(["-c", "yes"])
-            .pipe_into(Program::new("false"))
-            .unwrap_err();
+        let error =
+            Program::new("sh").args(["-c", "yes"]).pipe_into(Program::new("false")).unwrap_err();
         assert!(matches!(error, ProgramError::Failed { program, .. } if program == "false"));
     }
 

@@ -42,9 +42,9 @@ impl Package {
     }
 
     pub(super) fn is_from_registry(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| {
-            source.starts_with("registry+") || source.starts_with("sparse+")
-        })
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.starts_with("registry+") || source.starts_with("sparse+"))
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -76,7 +76,8 @@ impl Artifact {
 
     /// The WebAssembly file among what was built.
     pub(super) fn module(&self) -> Option<&Path> {
-        let is_wasm = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+        let is_wasm =
+            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
         self.filenames.iter().find(is_wasm).map(PathBuf::as_path)
     }
 }

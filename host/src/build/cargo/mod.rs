@@ -115,7 +115,16 @@ fn build(
     // `rustc` with a crate type, not `build`: a library that is also an `rlib`
     // would not be optimised as a whole.
     cargo(toolchain, manifest)
-        .args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", "skill", "--target", TARGET])
+        .args([
+            "rustc",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--profile",
+            "skill",
+            "--target",
+            TARGET,
+        ])
         .args(["--message-format", "json-render-diagnostics", "--package", &package.id])
         .arg("--manifest-path")
         .arg(manifest)
@@ -221,6 +230,8 @@ mod tests {
     fn a_folder_without_a_manifest_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = find_manifest(folder.path()).unwrap_err();
-        assert!(matches!(error, BuildError::NoManifest { folder: named } if named == folder.path()));
+        assert!(
+            matches!(error, BuildError::NoManifest { folder: named } if named == folder.path())
+        );
     }
 }

@@ -24,7 +24,11 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Fetches the lists of the suites into `folder`, which is this view's own.
-    pub(super) fn open(folder: &Path, codename: &str, suites: &[String]) -> Result<Self, DebianError> {
+    pub(super) fn open(
+        folder: &Path,
+        codename: &str,
+        suites: &[String],
+    ) -> Result<Self, DebianError> {
         let archive = Self { folder: folder.to_owned(), suites: suites.to_vec() };
         for needed in ["lists/partial", "cache/archives/partial", "packages"] {
             let path = folder.join(needed);
@@ -39,7 +43,11 @@ impl Archive {
     }
 
     /// The newest version of a package, of that upstream release if one is given.
-    pub(super) fn newest(&self, package: &str, release: Option<&str>) -> Result<String, DebianError> {
+    pub(super) fn newest(
+        &self,
+        package: &str,
+        release: Option<&str>,
+    ) -> Result<String, DebianError> {
         let listed = self.apt("apt-cache").args(["madison", package]).capture()?;
         pick_version(&listed, release).map(str::to_owned).ok_or_else(|| DebianError::NoPackage {
             package: package.to_owned(),
@@ -55,7 +63,8 @@ impl Archive {
             .args(["download", &format!("{package}={version}")])
             .folder(&folder)
             .capture()?;
-        let found = find_package(&folder, package).map_err(|source| DebianError::files(&folder, source))?;
+        let found =
+            find_package(&folder, package).map_err(|source| DebianError::files(&folder, source))?;
         found.ok_or_else(|| DebianError::files(&folder, io::ErrorKind::NotFound.into()))
     }
 
@@ -65,7 +74,8 @@ impl Archive {
             .find(|source| source.is_main_archive_of(codename))
             .ok_or_else(|| DebianError::NoSource { codename: codename.to_owned() })?;
         let path = self.sources_file();
-        fs::write(&path, entry.with_suites(&self.suites)).map_err(|source| DebianError::files(&path, source))
+        fs::write(&path, entry.with_suites(&self.suites))
+            .map_err(|source| DebianError::files(&path, source))
     }
 
     fn sources_file(&self) -> PathBuf {
@@ -91,7 +101,13 @@ impl Archive {
 fn configured_sources() -> Vec<Source> {
     let folder = Path::new(APT_FOLDER);
     let mut files = vec![folder.join("sources.list")];
-    files.extend(fs::read_dir(folder.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path()));
+    files.extend(
+        fs::read_dir(folder.join("sources.list.d"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path()),
+    );
     files.sort();
     files.iter().flat_map(|path| read_sources(path)).collect()
 }
@@ -116,9 +132,9 @@ fn pick_version<'a>(table: &'a str, release: Option<&str>) -> Option<&'a str> {
 
 /// Whether a Debian version such as `1.95.0+dfsg1-1` packages that release.
 fn is_of_release(version: &str, release: &str) -> bool {
-    version
-        .strip_prefix(release)
-        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit() || next == '.' || next == '~'))
+    version.strip_prefix(release).is_some_and(|rest| {
+        !rest.starts_with(|next: char| next.is_ascii_digit() || next == '.' || next == '~')
+    })
 }
 
 fn find_package(folder: &Path, package: &str) -> io::Result<Option<PathBuf>> {

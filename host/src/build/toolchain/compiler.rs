@@ -18,11 +18,23 @@ pub(in crate::build) struct Compiler {
 impl Compiler {
     /// The one that `cargo build` would use in `folder`.
     pub(in crate::build) fn active(folder: &Path) -> Result<Self, ProgramError> {
-        let printed = Program::new("rustc").args(["--print", "sysroot"]).folder(folder).capture()?;
+        let printed =
+            Program::new("rustc").args(["--print", "sysroot"]).folder(folder).capture()?;
         let sysroot = PathBuf::from(printed.trim_end());
-        let rustc = program_in(&sysroot, "rustc");
-        let verbose = Program::new(&rustc).arg("-vV").folder(folder).capture()?;
-        Ok(Self { cargo: program_in(&sysroot, "cargo"), rustc, version: Version::parse(&verbose), sysroot })
+        let verbose =
+            Program::new(program_in(&sysroot, "rustc")).arg("-vV").folder(folder).capture()?;
+        Ok(Self::at(sysroot, &verbose))
+    }
+
+    /// The one with that sysroot, which says that of itself with `-vV`.
+    pub(in crate::build) fn at(sysroot: impl Into<PathBuf>, verbose: &str) -> Self {
+        let sysroot = sysroot.into();
+        Self {
+            rustc: program_in(&sysroot, "rustc"),
+            cargo: program_in(&sysroot, "cargo"),
+            version: Version::parse(verbose),
+            sysroot,
+        }
     }
 
     /// The folder with the libraries of the guest target that come with it.
@@ -57,7 +69,8 @@ pub(in crate::build) struct Version {
 impl Version {
     fn parse(verbose: &str) -> Self {
         let field = |name: &str| {
-            let value = verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let value =
+                verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             value.unwrap_or_default().to_owned()
         };
         Self {

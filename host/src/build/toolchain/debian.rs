@@ -121,7 +121,10 @@ fn fresh_work_folder(cache_dir: &Path) -> Result<TempDir, DebianError> {
 fn suite_sets(codename: &str) -> [Vec<String>; 2] {
     let owned = |suites: &[&str]| suites.iter().map(|suite| (*suite).to_owned()).collect();
     let backports = format!("{codename}-backports");
-    [owned(&[&backports, "stable-backports"]), owned(&["stable", "stable-backports", "testing", "unstable"])]
+    [
+        owned(&[&backports, "stable-backports"]),
+        owned(&["stable", "stable-backports", "testing", "unstable"]),
+    ]
 }
 
 fn fetch(
@@ -133,7 +136,9 @@ fn fetch(
     report.step("Setting up the guest toolchain: fetching the source of Rust's standard library");
     let [near, far] = suite_sets(codename);
     fetch_from(&work.join("near"), codename, &near, release, report).or_else(|error| match error {
-        DebianError::NoPackage { .. } => fetch_from(&work.join("far"), codename, &far, release, report),
+        DebianError::NoPackage { .. } => {
+            fetch_from(&work.join("far"), codename, &far, release, report)
+        }
         other => Err(other),
     })
 }

@@ -15,7 +15,7 @@ mod standard_library;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::str::FromStr;
 
 pub(super) use compiler::Compiler;
@@ -147,7 +147,7 @@ impl Toolchain {
 /// up. `cache_dir` is where [`ensure`] keeps what it builds.
 pub fn find(folder: &Path, cache_dir: &Path) -> Option<Toolchain> {
     let compiler = Compiler::active(folder).ok()?;
-    ready(Route::Auto, &compiler, cache_dir).ok()
+    ready(Route::Auto, &compiler, &absolute(cache_dir).ok()?).ok()
 }
 
 /// A toolchain for builds in `folder`, set up by `route` if there is none yet.
@@ -166,12 +166,14 @@ pub fn ensure(
     cache_dir: &Path,
     report: &dyn Report,
 ) -> Result<Toolchain, ToolchainError> {
+    let unusable = |source| ToolchainError::Cache { folder: cache_dir.to_owned(), source };
     let compiler = Compiler::active(folder).map_err(ToolchainError::NoCompiler)?;
+    // The compiler runs in other folders than the caller's.
+    let cache_dir = &absolute(cache_dir).map_err(unusable)?;
     if let Ok(toolchain) = ready(route, &compiler, cache_dir) {
         return Ok(toolchain);
     }
-    let _lock = Lock::take(cache_dir, report)
-        .map_err(|source| ToolchainError::Cache { folder: cache_dir.to_owned(), source })?;
+    let _lock = Lock::take(cache_dir, report).map_err(unusable)?;
     let mut failures = Vec::new();
     for &way in route.ways() {
         match set_up(way, &compiler, cache_dir, report) {
@@ -230,7 +232,9 @@ fn set_up(
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
     /// Rust itself is missing or broken.
-    #[error("building a skill needs Rust, and its compiler does not answer: {0}; install Rust and try again")]
+    #[error(
+        "building a skill needs Rust, and its compiler does not answer: {0}; install Rust and try again"
+    )]
     NoCompiler(#[source] ProgramError),
     /// The folder for the toolchain cannot be used.
     #[error("the toolchain folder {} cannot be used: {source}", folder.display())]

@@ -18,8 +18,7 @@ use crate::build::program::{Program, ProgramError};
 pub(in crate::build) const COMPONENT_PREAMBLE: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 
 /// Allocates, so that the C library under the standard library is linked too.
-const SOURCE: &str =
-    "#[unsafe(no_mangle)] pub extern \"C\" fn probe(n: u32) -> usize { vec![1u8; n as usize].len() }\n";
+const SOURCE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn probe(n: u32) -> usize { vec![1u8; n as usize].len() }\n";
 
 /// The file in the cache folder with the compilers that passed.
 const MEMORY: &str = "probed.json";
@@ -69,7 +68,10 @@ pub(super) fn passes(
 
 /// Links a skill and looks at the result; `sysroot` is the folder with the
 /// standard library if it is not the compiler's own.
-pub(in crate::build) fn link(compiler: &Compiler, sysroot: Option<&Path>) -> Result<(), ProbeError> {
+pub(in crate::build) fn link(
+    compiler: &Compiler,
+    sysroot: Option<&Path>,
+) -> Result<(), ProbeError> {
     require_library(compiler, sysroot)?;
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("probe.rs");

@@ -137,7 +137,10 @@ Enabled: no
     fn knows_debian_by_its_id() {
         let debian = "PRETTY_NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nID=debian\n";
         assert_eq!(debian_codename(debian).as_deref(), Some("bookworm"));
-        assert_eq!(debian_codename("ID=\"debian\"\nVERSION_CODENAME='trixie'").as_deref(), Some("trixie"));
+        assert_eq!(
+            debian_codename("ID=\"debian\"\nVERSION_CODENAME='trixie'").as_deref(),
+            Some("trixie")
+        );
         assert_eq!(debian_codename("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n"), None);
         assert_eq!(debian_codename("ID=debian\n"), None);
     }

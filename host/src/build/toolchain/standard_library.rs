@@ -69,7 +69,12 @@ fn cargo_build(compiler: &Compiler, library: &Path, target_dir: &Path) -> Progra
         .args(["build", "--release", "--locked", "--target", TARGET, "--features", "backtrace"])
         .args(["--manifest-path", "sysroot/Cargo.toml", "--target-dir"])
         .arg(target_dir)
-        .args(["--config", "profile.release.debug=0", "--config", "profile.release.codegen-units=4"])
+        .args([
+            "--config",
+            "profile.release.debug=0",
+            "--config",
+            "profile.release.codegen-units=4",
+        ])
         // Away from the caller's folder, whose cargo configuration is not meant
         // for the standard library.
         .folder(library)
@@ -88,7 +93,11 @@ fn rustflags(compiler: &Compiler, library: &Path) -> [String; 3] {
         // Lets skills be optimised together with the standard library.
         "-Cembed-bitcode=yes".to_owned(),
         // The same component wherever the library was built.
-        format!("--remap-path-prefix={}=/rustc/{}/library", library.display(), compiler.version.commit),
+        format!(
+            "--remap-path-prefix={}=/rustc/{}/library",
+            library.display(),
+            compiler.version.commit
+        ),
     ]
 }
 
@@ -97,7 +106,9 @@ fn collect(libraries: &Path, c_library: &Path, into: &Path) -> io::Result<()> {
     fs::create_dir_all(&self_contained)?;
     for entry in fs::read_dir(libraries)? {
         let path = entry?.path();
-        if let (Some("rlib"), Some(name)) = (path.extension().and_then(|it| it.to_str()), path.file_name()) {
+        if let (Some("rlib"), Some(name)) =
+            (path.extension().and_then(|it| it.to_str()), path.file_name())
+        {
             fs::copy(&path, into.join(name))?;
         }
     }
