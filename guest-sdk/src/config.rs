@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::reader::from_json;
 use crate::{Error, Result, host};
 
 /// The value of a setting, or none if the operator did not set it.
@@ -13,7 +14,7 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
     let Some(json) = host::setting(key) else {
         return Ok(None);
     };
-    serde_json::from_str(&json).map(Some).map_err(|error| {
+    from_json(json.as_bytes()).map(Some).map_err(|error| {
         Error::failed(format!("The setting {key:?} is not usable: {error}")).code("invalid-setting")
     })
 }

@@ -66,6 +66,7 @@ mod export;
 mod host;
 mod json;
 mod manifest;
+mod reader;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 

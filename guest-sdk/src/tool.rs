@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::reader::from_json;
 use crate::schema::{Field, Node, Presence, Schema, same};
 use crate::{Error, Output, Result};
 
@@ -196,8 +197,8 @@ impl<T: Schema> Answer<T> {
 }
 
 fn text(value: &impl Serialize) -> Result<Output> {
-    let json = serde_json::to_string(value)?;
-    Ok(Output::text(serde_json::from_str::<String>(&json)?))
+    let json = serde_json::to_vec(value)?;
+    Ok(Output::text(from_json::<String>(&json)?))
 }
 
 /// Reads the arguments and answers with what the function makes of them.
@@ -206,8 +207,8 @@ pub fn call<A: DeserializeOwned, T: IntoOutput>(
     arguments: &str,
     function: impl FnOnce(A) -> Result<T>,
 ) -> Result<Output> {
-    let arguments = serde_json::from_str(arguments)
-        .map_err(|error| Error::invalid_arguments(error.to_string()))?;
+    let arguments = from_json(arguments.as_bytes())
+        .map_err(|mismatch| Error::invalid_arguments(mismatch.to_string()))?;
     function(arguments)?.into_output()
 }
 
@@ -220,8 +221,8 @@ pub fn call<A: DeserializeOwned, T: IntoOutput>(
 /// disagree.
 #[doc(hidden)]
 pub fn default_value<T: DeserializeOwned>(json: &[u8]) -> T {
-    match serde_json::from_slice(json) {
+    match from_json(json) {
         Ok(value) => value,
-        Err(error) => panic!("the type does not accept its own default: {error}"),
+        Err(mismatch) => panic!("the type does not accept its own default: {mismatch}"),
     }
 }

@@ -223,7 +223,11 @@ fn arguments(parameters: &[Parameter]) -> TokenStream {
     });
     quote! {
         #[derive(::skillhost_sdk::serde::Deserialize)]
-        #[serde(crate = "::skillhost_sdk::serde", deny_unknown_fields)]
+        #[serde(
+            crate = "::skillhost_sdk::serde",
+            deny_unknown_fields,
+            expecting = "an object of arguments"
+        )]
         struct __Arguments { #(#fields),* }
         #(#defaults)*
     }

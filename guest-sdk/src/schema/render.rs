@@ -72,6 +72,10 @@ impl Renderer {
             }
             Node::Raw { members } if nullable => nullable_raw(writer, members),
             Node::Raw { members } => raw(writer, members, outer),
+            Node::Constant { value } if !nullable => {
+                writer.key("const");
+                writer.string(value);
+            }
             _ => {
                 type_member(writer, node.type_name(), nullable);
                 self.details(writer, node, nullable, outer);
@@ -107,10 +111,7 @@ impl Renderer {
                 self.object(writer, values);
             }
             Node::Object { fields } => self.properties(writer, fields),
-            Node::Constant { value } => {
-                writer.key("const");
-                writer.string(value);
-            }
+            Node::Constant { value } => names(writer, &[value], nullable),
             Node::Names { values } => names(writer, values, nullable),
             Node::OneOf { variants } => self.variants(writer, "oneOf", variants, nullable),
             Node::AnyOf { variants } => self.variants(writer, "anyOf", variants, nullable),
