@@ -1,4 +1,5 @@
-//! Turns a skill's source folder into a component, and knows what that takes.
+//! Begins a skill, turns its source folder into a component, and knows what
+//! that takes.
 //!
 //! Nothing here runs a skill or judges one: what comes out is a file like any
 //! other, which is signed and verified before it runs. This is the only module
@@ -6,6 +7,7 @@
 
 pub mod cargo;
 pub mod doctor;
+pub mod new;
 pub mod report;
 pub mod toolchain;
 
@@ -13,6 +15,7 @@ mod program;
 
 pub use cargo::{BuildError, CargoOutput, compile};
 pub use doctor::{Finding, Status, diagnose};
+pub use new::{NewError, SdkSource, scaffold};
 pub use program::ProgramError;
 pub use report::{Lines, Report, Spinner};
 pub use toolchain::{Route, Toolchain, ToolchainError, ensure, find};

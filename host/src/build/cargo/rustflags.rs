@@ -85,14 +85,14 @@ mod tests {
     const METADATA: &str = r#"{
         "packages": [
             {"id": "a", "name": "skill", "version": "0.1.0", "description": null, "source": null,
-             "manifest_path": "/home/ada/work/skill/Cargo.toml", "targets": []},
+             "manifest_path": "/home/ada/code/skill/Cargo.toml", "targets": []},
             {"id": "b", "name": "shared", "version": "2.0.0", "description": null, "source": null,
              "manifest_path": "/home/ada/Cargo.toml", "targets": []},
             {"id": "c", "name": "serde", "version": "1.0.0", "description": null,
              "source": "registry+https://index.example",
              "manifest_path": "/home/ada/.cargo/registry/src/index/serde-1.0.0/Cargo.toml", "targets": []}
         ],
-        "workspace_root": "/home/ada/work", "target_directory": "/home/ada/work/target"
+        "workspace_root": "/home/ada/code", "target_directory": "/home/ada/code/target"
     }"#;
 
     #[test]
@@ -106,8 +106,8 @@ mod tests {
         let expected = [
             ("/home/ada", "/shared-2.0.0"),
             ("/opt/rust", "/rust"),
-            ("/home/ada/work", "/skill"),
-            ("/home/ada/work/target", "/target"),
+            ("/home/ada/code", "/skill"),
+            ("/home/ada/code/target", "/target"),
             ("/home/ada/.cargo/registry/src/index", "/registry"),
             ("/opt/rust/lib/rustlib/src/rust", "/rustc/abc"),
         ];
