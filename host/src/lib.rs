@@ -1,1 +1,35 @@
-//! The host.
+//! skillhost runs a chat assistant's tools ("skills") as WebAssembly
+//! components. No code runs that was not verified at that moment, with no
+//! right that was not granted, past no limit that was not set, without a
+//! record that it ran.
+//!
+//! [`Host::invoke`] is the one way in. The modules stand in the order in which
+//! a call passes through them.
+
+mod admission;
+pub mod answer;
+pub mod artifact;
+pub mod compile;
+pub mod config;
+pub mod event;
+mod host;
+pub mod invocation;
+pub mod manifest;
+pub mod policy;
+mod registry;
+mod run;
+mod sandbox;
+pub mod verify;
+
+pub mod build;
+pub mod sign;
+
+pub mod error;
+pub mod time;
+
+pub use answer::Answer;
+pub use error::{Error, Kind, Result};
+pub use host::{Host, Setup, SkillPolicy};
+pub use invocation::Invocation;
+pub use registry::Loaded;
+pub use sandbox::egress::{Network, NetworkFuture, SystemNetwork};

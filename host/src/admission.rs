@@ -1,0 +1,262 @@
+//! Whether a call may enter: does the tool exist, are the arguments within
+//! their limit, and do they fit the tool's schema.
+//!
+//! Schemas are compiled once, when a skill is loaded. They come from the skill
+//! and are untrusted: nothing that they refer to is fetched, and their patterns
+//! run in linear time.
+
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Kind, Result};
+use crate::invocation::Input;
+use crate::manifest::text::one_line;
+use crate::manifest::{Manifest, Tool};
+
+/// The largest automaton that a pattern may need, in bytes.
+const MAX_PATTERN: usize = 1024 * 1024;
+
+/// The longest part of a value that is repeated in an error, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// How many violations of a schema are told at once.
+const MAX_VIOLATIONS: usize = 3;
+
+/// The compiled schemas of one tool.
+#[derive(Debug)]
+pub(crate) struct Schemas {
+    input: Validator,
+    output: Option<Validator>,
+}
+
+impl Schemas {
+    /// Compiles a tool's schemas.
+    ///
+    /// # Errors
+    ///
+    /// `ManifestInvalid` for a schema that is none, or that refers to another
+    /// document.
+    pub(crate) fn compile(tool: &Tool) -> Result<Self> {
+        let compile = |which: &str, schema: &Map<String, Value>| {
+            jsonschema::options()
+                .with_draft(Draft::Draft202012)
+                .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
+                .build(&Value::Object(schema.clone()))
+                .map_err(|cause| {
+                    Error::new(
+                        Kind::ManifestInvalid,
+                        format!(
+                            "The {which} schema of the tool `{}` cannot be used: {}.",
+                            tool.name,
+                            one_line(&cause.to_string(), MAX_SHOWN)
+                        ),
+                    )
+                })
+        };
+        Ok(Self {
+            input: compile("input", &tool.input_schema)?,
+            output: tool
+                .output_schema
+                .as_ref()
+                .map(|schema| compile("output", schema))
+                .transpose()?,
+        })
+    }
+
+    /// Checks the arguments of a call.
+    ///
+    /// # Errors
+    ///
+    /// `InputTooLarge` over `limit` bytes, `InvalidInput` with the field and
+    /// the rule that it breaks.
+    pub(crate) fn admit(&self, input: &Input, limit: u64) -> Result<()> {
+        let size = input.text().len() as u64;
+        if size > limit {
+            return Err(Error::new(
+                Kind::InputTooLarge,
+                format!("The arguments are {size} bytes; at most {limit} are allowed."),
+            )
+            .with_hint("Send less, or have the skill read a file."));
+        }
+        match violations(&self.input, input.value()) {
+            None => Ok(()),
+            Some(what) => Err(Error::new(
+                Kind::InvalidInput,
+                format!("The arguments do not fit the tool's schema: {what}."),
+            )
+            .with_hint("Correct the arguments and call again.")),
+        }
+    }
+
+    /// Checks the structured answer of a call.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidOutput` if there is none and the tool promises one, or if it
+    /// does not fit the schema.
+    pub(crate) fn check_output(&self, structured: Option<&Value>) -> Result<()> {
+        let Some(validator) = &self.output else {
+            return Ok(());
+        };
+        let problem = match structured {
+            None => Some("it is missing".to_owned()),
+            Some(value) => violations(validator, value),
+        };
+        match problem {
+            None => Ok(()),
+            Some(what) => Err(Error::new(
+                Kind::InvalidOutput,
+                format!("The skill's structured answer does not fit its own schema: {what}."),
+            )
+            .with_hint("This is a defect of the skill; tell its author.")),
+        }
+    }
+}
+
+/// The tool that a caller named.
+///
+/// # Errors
+///
+/// `UnknownTool` with the names there are.
+pub(crate) fn tool<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a Tool> {
+    manifest.tool(name).ok_or_else(|| {
+        let names: Vec<&str> = manifest
+            .tools
+            .iter()
+            .map(|tool| tool.name.as_str())
+            .collect();
+        Error::new(
+            Kind::UnknownTool,
+            format!("{} has no tool `{}`.", manifest.name, one_line(name, 80)),
+        )
+        .with_hint(format!("Its tools are: {}.", names.join(", ")))
+    })
+}
+
+/// The first violations of a schema in words, if there are any.
+fn violations(validator: &Validator, value: &Value) -> Option<String> {
+    let mut errors = validator.iter_errors(value);
+    let first = errors.next()?;
+    let mut told = vec![violation(&first)];
+    told.extend(
+        errors
+            .by_ref()
+            .take(MAX_VIOLATIONS - 1)
+            .map(|error| violation(&error)),
+    );
+    if errors.next().is_some() {
+        told.push("and more".to_owned());
+    }
+    Some(told.join("; "))
+}
+
+/// Field, what is wrong, and the rule.
+fn violation(error: &ValidationError<'_>) -> String {
+    let path = error.instance_path().to_string();
+    let field = match path.trim_start_matches('/') {
+        "" => String::new(),
+        field => format!("`{}`: ", one_line(&field.replace('/', "."), MAX_SHOWN)),
+    };
+    let what = one_line(&error.masked().to_string(), MAX_SHOWN);
+    format!("{field}{what} (rule `{}`)", error.kind().keyword())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schemas(input: Value, output: Option<Value>) -> Result<Schemas> {
+        let tool =
+            json!({"name": "t", "description": "", "input_schema": input, "output_schema": output});
+        Schemas::compile(&serde_json::from_value(tool).unwrap())
+    }
+
+    fn admit(input: Value, arguments: &str) -> Result<(), (Kind, String)> {
+        schemas(input, None)
+            .unwrap()
+            .admit(&Input::parse(arguments).unwrap(), 1000)
+            .map_err(|error| (error.kind(), error.message().to_owned()))
+    }
+
+    fn text_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {"text": {"type": "string", "maxLength": 3}, "top": {"type": "integer", "maximum": 100}},
+            "required": ["text"],
+            "additionalProperties": false,
+        })
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_the_rule() {
+        for (arguments, expected) in [
+            (r#"{"text": "a", "top": 500}"#, ["`top`", "`maximum`"]),
+            (r#"{"text": 7}"#, ["`text`", "`type`"]),
+            (r#"{"text": "abcd"}"#, ["`text`", "`maxLength`"]),
+            ("{}", ["text", "`required`"]),
+            (
+                r#"{"text": "a", "tpo": 1}"#,
+                ["tpo", "`additionalProperties`"],
+            ),
+            ("[]", ["object", "`type`"]),
+        ] {
+            let (kind, message) = admit(text_schema(), arguments).unwrap_err();
+            assert_eq!(kind, Kind::InvalidInput);
+            assert!(
+                expected.iter().all(|part| message.contains(part)),
+                "{arguments}: {message}"
+            );
+        }
+        assert_eq!(admit(text_schema(), r#"{"text": "a"}"#), Ok(()));
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_the_value() {
+        let (_, message) = admit(text_schema(), r#"{"text": "hunter2hunter2"}"#).unwrap_err();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn arguments_over_the_limit_are_refused() {
+        let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(2000));
+        assert_eq!(
+            admit(text_schema(), &long).unwrap_err().0,
+            Kind::InputTooLarge
+        );
+    }
+
+    #[test]
+    fn i06_schemas_that_reach_out_or_run_long_are_refused() {
+        for schema in [
+            json!({"type": "object", "$ref": "https://schema.test/x.json"}),
+            json!({"type": "object", "$ref": "file:///etc/passwd"}),
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(a{1000}){1000}"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=look)"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "no such type"}}}),
+        ] {
+            assert_eq!(
+                schemas(schema.clone(), None).unwrap_err().kind(),
+                Kind::ManifestInvalid,
+                "{schema}"
+            );
+        }
+    }
+
+    #[test]
+    fn i12_an_answer_must_fit_the_promised_schema() {
+        let schemas = schemas(
+            json!({"type": "object"}),
+            Some(json!({"type": "object", "required": ["n"]})),
+        )
+        .unwrap();
+        assert!(schemas.check_output(Some(&json!({"n": 1}))).is_ok());
+        for wrong in [None, Some(&json!({})), Some(&json!(1))] {
+            assert_eq!(
+                schemas.check_output(wrong).unwrap_err().kind(),
+                Kind::InvalidOutput
+            );
+        }
+    }
+}

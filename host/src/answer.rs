@@ -1,0 +1,361 @@
+//! What the caller of a tool may see.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value, json};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::Usage;
+use crate::manifest::text::one_line;
+use crate::sandbox::bindings::skillhost::skill::types as wit;
+
+/// The longest message of a skill that is passed on, in characters.
+const MAX_MESSAGE: usize = 2000;
+
+/// One block of an answer, as in MCP's `content`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Text for the model.
+    Text(String),
+    /// An image and its media type.
+    Image(Vec<u8>, String),
+    /// A sound and its media type.
+    Audio(Vec<u8>, String),
+    /// A document that travels with the answer.
+    Embedded {
+        /// Its address.
+        uri: String,
+        /// Its media type.
+        mime_type: Option<String>,
+        /// Its contents.
+        body: Body,
+    },
+    /// The address of a document.
+    Link {
+        /// Its address.
+        uri: String,
+        /// Short name to show.
+        name: String,
+        /// What it is.
+        description: Option<String>,
+        /// Its media type.
+        mime_type: Option<String>,
+    },
+}
+
+/// The contents of an embedded document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Text.
+    Text(String),
+    /// Anything else.
+    Bytes(Vec<u8>),
+}
+
+/// What a tool returned.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Output {
+    /// What the model reads.
+    pub content: Vec<Content>,
+    /// Fits the tool's output schema.
+    pub structured: Option<Value>,
+}
+
+/// Which skill answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkillInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Of the component that ran.
+    pub digest: String,
+    /// Whose signatures hold.
+    pub signers: Vec<String>,
+}
+
+/// What a skill wrote for its operator, not for the caller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// Lines of its log, standard output and standard error.
+    pub lines: Vec<String>,
+}
+
+/// The one answer to one call.
+#[derive(Debug)]
+pub struct Answer {
+    /// Which call: 32 hexadecimal digits.
+    pub invocation: String,
+    /// What came of it.
+    pub outcome: Result<Output>,
+    /// What it took.
+    pub usage: Usage,
+    /// Who answered, if it came that far.
+    pub skill: Option<SkillInfo>,
+    /// For the operator.
+    pub diagnostics: Diagnostics,
+}
+
+impl Serialize for Answer {
+    /// The object that `skillhost run --json` prints.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.outcome {
+            Ok(output) => {
+                map.serialize_entry("outcome", "ok")?;
+                map.serialize_entry("content", &output.content)?;
+                map.serialize_entry("structured", &output.structured)?;
+            }
+            Err(error) => serialize_error(&mut map, error)?,
+        }
+        map.serialize_entry("usage", &self.usage)?;
+        map.serialize_entry("invocation", &self.invocation)?;
+        map.serialize_entry("skill", &self.skill)?;
+        map.end()
+    }
+}
+
+/// The fields of a failure in `--json` output.
+pub(crate) fn serialize_error<M: SerializeMap>(map: &mut M, error: &Error) -> Result<(), M::Error> {
+    map.serialize_entry("outcome", "error")?;
+    map.serialize_entry("kind", &error.kind())?;
+    map.serialize_entry("message", error.message())?;
+    map.serialize_entry("hint", &error.hint())
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let blob = |kind: &str, data: &[u8], mime_type: &str| json!({"type": kind, "data": STANDARD.encode(data), "mimeType": mime_type});
+        let mut value = match self {
+            Self::Text(text) => json!({"type": "text", "text": text}),
+            Self::Image(data, mime_type) => blob("image", data, mime_type),
+            Self::Audio(data, mime_type) => blob("audio", data, mime_type),
+            Self::Embedded {
+                uri,
+                mime_type,
+                body,
+            } => {
+                let mut resource = json!({"uri": uri, "mimeType": mime_type});
+                match body {
+                    Body::Text(text) => insert(&mut resource, "text", text.as_str().into()),
+                    Body::Bytes(bytes) => {
+                        insert(&mut resource, "blob", STANDARD.encode(bytes).into())
+                    }
+                }
+                json!({"type": "resource", "resource": resource})
+            }
+            Self::Link {
+                uri,
+                name,
+                description,
+                mime_type,
+            } => json!({
+                "type": "resource_link", "uri": uri, "name": name,
+                "description": description, "mimeType": mime_type,
+            }),
+        };
+        drop_nulls(&mut value);
+        value.serialize(serializer)
+    }
+}
+
+fn insert(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+        object.values_mut().for_each(drop_nulls);
+    }
+}
+
+impl Output {
+    /// What the guest returned, if it is within `limit` bytes and its
+    /// structured part is JSON.
+    ///
+    /// # Errors
+    ///
+    /// `OutputLimit` or `InvalidOutput`.
+    pub(crate) fn from_guest(output: wit::Output, limit: u64) -> Result<Self> {
+        let size = output.content.iter().map(size).sum::<usize>()
+            + output.structured.as_ref().map_or(0, String::len);
+        if size as u64 > limit {
+            return Err(Error::new(
+                Kind::OutputLimit,
+                format!("The skill's answer is {size} bytes; at most {limit} are allowed."),
+            )
+            .with_hint("Ask for less at a time, for example with a limit or a narrower search."));
+        }
+        let structured = output
+            .structured
+            .map(|text| crate::invocation::Input::parse(text))
+            .transpose();
+        let structured = structured.map_err(|error| {
+            Error::new(
+                Kind::InvalidOutput,
+                "The skill's structured answer is not valid JSON.",
+            )
+            .with_hint("This is a defect of the skill; tell its author.")
+            .with_internal(error)
+        })?;
+        Ok(Self {
+            content: output
+                .content
+                .into_iter()
+                .map(Content::from_guest)
+                .collect(),
+            structured: structured.map(crate::invocation::Input::into_value),
+        })
+    }
+}
+
+impl Content {
+    fn from_guest(content: wit::Content) -> Self {
+        match content {
+            wit::Content::Text(text) => Self::Text(text),
+            wit::Content::Image(blob) => Self::Image(blob.data, blob.mime_type),
+            wit::Content::Audio(blob) => Self::Audio(blob.data, blob.mime_type),
+            wit::Content::Embedded(resource) => Self::Embedded {
+                uri: resource.uri,
+                mime_type: resource.mime_type,
+                body: match resource.body {
+                    wit::ResourceBody::Text(text) => Body::Text(text),
+                    wit::ResourceBody::Bytes(bytes) => Body::Bytes(bytes),
+                },
+            },
+            wit::Content::Link(link) => Self::Link {
+                uri: link.uri,
+                name: link.name,
+                description: link.description,
+                mime_type: link.mime_type,
+            },
+        }
+    }
+}
+
+fn size(content: &wit::Content) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match content {
+        wit::Content::Text(text) => text.len(),
+        wit::Content::Image(blob) | wit::Content::Audio(blob) => {
+            blob.data.len() + blob.mime_type.len()
+        }
+        wit::Content::Embedded(resource) => {
+            let body = match &resource.body {
+                wit::ResourceBody::Text(text) => text.len(),
+                wit::ResourceBody::Bytes(bytes) => bytes.len(),
+            };
+            body + resource.uri.len() + optional(&resource.mime_type)
+        }
+        wit::Content::Link(link) => {
+            link.uri.len()
+                + link.name.len()
+                + optional(&link.description)
+                + optional(&link.mime_type)
+        }
+    }
+}
+
+/// What the skill itself says went wrong, in the caller's terms.
+pub(crate) fn guest_error(error: wit::Error) -> Error {
+    let told = |kind, problem: wit::Problem, hint: &str| {
+        Error::new(kind, one_line(&problem.message, MAX_MESSAGE))
+            .with_hint(hint)
+            .with_internal(problem.code.unwrap_or_default())
+    };
+    match error {
+        wit::Error::InvalidArguments(problem) => told(
+            Kind::InvalidInput,
+            problem,
+            "Correct the arguments and call again.",
+        ),
+        wit::Error::Denied(problem) => told(Kind::Denied, problem, "The operator has to grant it."),
+        wit::Error::NotFound(problem) => told(
+            Kind::GuestFailed,
+            problem,
+            "What was asked for does not exist; ask for something else.",
+        ),
+        wit::Error::Failed(problem) => told(
+            Kind::GuestFailed,
+            problem,
+            "The same call would fail again.",
+        ),
+        wit::Error::Unavailable(transient) => {
+            let hint = match transient.retry_after_ms {
+                Some(after) => format!("Try again in {} seconds.", after.div_ceil(1000)),
+                None => "Try again later.".to_owned(),
+            };
+            Error::new(Kind::GuestFailed, one_line(&transient.message, MAX_MESSAGE))
+                .with_hint(hint)
+                .with_internal(transient.code.unwrap_or_default())
+        }
+        wit::Error::Cancelled => Error::new(
+            Kind::Cancelled,
+            "The skill stopped because it was cancelled.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(text: &str, structured: Option<&str>) -> wit::Output {
+        wit::Output {
+            content: vec![wit::Content::Text(text.to_owned())],
+            structured: structured.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_answer_over_the_limit_or_with_broken_json_is_an_error() {
+        let kind = |output, limit| Output::from_guest(output, limit).map_err(|error| error.kind());
+        assert_eq!(kind(output("12345", Some("{}")), 6), Err(Kind::OutputLimit));
+        assert_eq!(kind(output("", Some("{")), 100), Err(Kind::InvalidOutput));
+        assert_eq!(
+            kind(output("", Some("{\"a\":1,\"a\":2}")), 100),
+            Err(Kind::InvalidOutput)
+        );
+        assert_eq!(
+            kind(output("12345", Some("{}")), 7).unwrap().structured,
+            Some(json!({}))
+        );
+    }
+
+    #[test]
+    fn a_message_of_a_skill_stays_on_one_line() {
+        let problem = wit::Problem {
+            message: "a\nb\u{1b}[2J".to_owned(),
+            code: None,
+            details: None,
+        };
+        let error = guest_error(wit::Error::Failed(problem));
+        assert_eq!(error.message(), "a\\nb\\u{1b}[2J");
+        assert_eq!(error.kind(), Kind::GuestFailed);
+    }
+
+    #[test]
+    fn content_is_written_as_mcp_has_it() {
+        let link = Content::Link {
+            uri: "u".into(),
+            name: "n".into(),
+            description: None,
+            mime_type: None,
+        };
+        assert_eq!(
+            serde_json::to_value(link).unwrap(),
+            json!({"type": "resource_link", "uri": "u", "name": "n"})
+        );
+        let image = Content::Image(vec![1, 2, 3], "image/png".into());
+        assert_eq!(
+            serde_json::to_value(image).unwrap(),
+            json!({"type": "image", "data": "AQID", "mimeType": "image/png"})
+        );
+    }
+}

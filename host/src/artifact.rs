@@ -1,0 +1,295 @@
+//! Component bytes by digest, read once into one immutable buffer.
+//!
+//! The same buffer is hashed, verified and compiled, so a file that is swapped
+//! meanwhile changes nothing about what runs. Where the bytes came from is
+//! kept as well: [`Artifact::is_unchanged`] tells whether those files are still
+//! the ones that were read.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
+use sigstore_crypto::sha256;
+
+use crate::error::{Error, Kind, Result};
+use crate::manifest::section;
+
+/// The largest component, in bytes; a Python skill is about 18 MB.
+pub const MAX_COMPONENT: u64 = 64 * 1024 * 1024;
+
+/// The largest signature bundle, in bytes; real ones are 0.4 to 12 KB.
+pub const MAX_BUNDLE: u64 = 256 * 1024;
+
+/// The most signature bundles beside one component.
+pub const MAX_BUNDLES: usize = 16;
+
+/// What the name of a signature bundle ends with.
+pub const BUNDLE_SUFFIX: &str = ".sigstore.json";
+
+/// SHA-256 of a component.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*sha256(bytes).as_bytes())
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    /// `sha256:` and 64 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A component and the signatures that lay beside it. Nothing is known about
+/// it yet but that it claims to be a component.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    bytes: Arc<[u8]>,
+    digest: Digest,
+    bundles: Vec<Bundle>,
+    sources: Vec<Source>,
+}
+
+/// A signature bundle: its file's name and its text, not yet parsed.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// File name without folder.
+    pub name: String,
+    /// Claims to be a Sigstore bundle as JSON.
+    pub json: Arc<str>,
+}
+
+/// A file that was read, and which one it was.
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// What changes when a file is written to or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Artifact {
+    /// Reads the component at `path` and the bundles beside it:
+    /// `NAME.wasm.sigstore.json` and `NAME.wasm.SIGNER.sigstore.json`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidRequest` if there is no such file, `ComponentInvalid` if it is
+    /// no component, `CompileLimit` if it is larger than [`MAX_COMPONENT`], and
+    /// `SignatureInvalid` for bundles that are too many or too large.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (folder, name) = split(path)?;
+        let directory = Dir::open_ambient_dir(&folder, ambient_authority())
+            .map_err(|cause| unreadable(path, &cause))?;
+        let (bytes, source) = read(&directory, &folder, &name, MAX_COMPONENT, || {
+            Error::new(
+                Kind::CompileLimit,
+                format!(
+                    "{} is larger than the {MAX_COMPONENT} bytes that a component may have.",
+                    path.display()
+                ),
+            )
+        })?;
+        section::check_preamble(&bytes).map_err(|cause| {
+            Error::new(
+                Kind::ComponentInvalid,
+                format!("{} is no skill: {cause}.", path.display()),
+            )
+        })?;
+        let mut artifact = Self {
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+            bundles: Vec::new(),
+            sources: vec![source],
+        };
+        for bundle in bundle_names(&directory, &name).map_err(|cause| unreadable(path, &cause))? {
+            artifact.add_bundle(&directory, &folder, bundle)?;
+        }
+        Ok(artifact)
+    }
+
+    /// The component.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Of the component.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The signatures, by file name.
+    #[must_use]
+    pub fn bundles(&self) -> &[Bundle] {
+        &self.bundles
+    }
+
+    /// Whether the files on disk are still those that were read: same file,
+    /// size and times. Takes about a microsecond for each.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.sources.iter().all(|source| {
+            rustix::fs::lstat(&source.path).is_ok_and(|stat| Identity::of(&stat) == source.identity)
+        })
+    }
+
+    fn add_bundle(&mut self, directory: &Dir, folder: &Path, name: String) -> Result<()> {
+        if self.bundles.len() == MAX_BUNDLES {
+            return Err(Error::new(
+                Kind::SignatureInvalid,
+                format!(
+                    "There are more than {MAX_BUNDLES} signature bundles beside the component."
+                ),
+            ));
+        }
+        let (bytes, source) = read(directory, folder, &name, MAX_BUNDLE, || {
+            Error::new(
+                Kind::SignatureInvalid,
+                format!("The signature bundle {name} is larger than {MAX_BUNDLE} bytes."),
+            )
+        })?;
+        let json = String::from_utf8(bytes).map_err(|_cause| {
+            Error::new(
+                Kind::SignatureInvalid,
+                format!("The signature bundle {name} is not UTF-8."),
+            )
+        })?;
+        self.bundles.push(Bundle {
+            name,
+            json: json.into(),
+        });
+        self.sources.push(source);
+        Ok(())
+    }
+}
+
+impl Identity {
+    #[expect(
+        clippy::allow_attributes,
+        reason = "which casts are lossless differs between platforms"
+    )]
+    fn of(stat: &rustix::fs::Stat) -> Self {
+        #[allow(clippy::useless_conversion, reason = "u64 on Linux, i32 elsewhere")]
+        Self {
+            device: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            size: stat.st_size.into(),
+            modified: (
+                stat.st_mtime.into(),
+                stat.st_mtime_nsec.try_into().unwrap_or(i64::MAX),
+            ),
+            changed: (
+                stat.st_ctime.into(),
+                stat.st_ctime_nsec.try_into().unwrap_or(i64::MAX),
+            ),
+        }
+    }
+}
+
+fn split(path: &Path) -> Result<(PathBuf, String)> {
+    let name = path.file_name().and_then(OsStr::to_str).ok_or_else(|| {
+        Error::new(
+            Kind::InvalidRequest,
+            format!("{} names no file.", path.display()),
+        )
+    })?;
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok((folder, name.to_owned()))
+}
+
+/// Names of the bundles that belong to `component`, sorted.
+fn bundle_names(directory: &Dir, component: &str) -> std::io::Result<Vec<String>> {
+    let prefix = format!("{component}.");
+    let mut names = Vec::new();
+    for entry in directory.entries()? {
+        if let Some(name) = entry?.file_name().to_str()
+            && let Some(rest) = name.strip_prefix(&prefix)
+            && (rest == &BUNDLE_SUFFIX[1..] || rest.ends_with(BUNDLE_SUFFIX))
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Reads a regular file whole, at most `max` bytes. A symbolic link, a FIFO
+/// or a device is refused without waiting for it.
+fn read(
+    directory: &Dir,
+    folder: &Path,
+    name: &str,
+    max: u64,
+    too_large: impl Fn() -> Error,
+) -> Result<(Vec<u8>, Source)> {
+    let path = folder.join(name);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())
+        .map_err(|cause| unreadable(&path, &cause.into()))?;
+    let mut file = File::from(file);
+    let stat = rustix::fs::fstat(&file).map_err(|cause| unreadable(&path, &cause.into()))?;
+    if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Err(Error::new(
+            Kind::InvalidRequest,
+            format!("{} is no regular file.", path.display()),
+        ));
+    }
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(max + 1).read_to_end(&mut bytes);
+    read.map_err(|cause| unreadable(&path, &cause))?;
+    if bytes.len() as u64 > max {
+        return Err(too_large());
+    }
+    Ok((
+        bytes,
+        Source {
+            path,
+            identity: Identity::of(&stat),
+        },
+    ))
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
+    let message = match cause.kind() {
+        std::io::ErrorKind::NotFound => format!("There is no file {}.", path.display()),
+        _ => format!("{} cannot be read.", path.display()),
+    };
+    Error::new(Kind::InvalidRequest, message).with_internal(cause)
+}

@@ -1,0 +1,398 @@
+//! What the operator wrote in `skillhost.toml`, parsed once into values that
+//! cannot be wrong. Only this module reads configuration and environment.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::num::NonZeroU8;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::SkillPolicy;
+use crate::manifest::SkillName;
+use crate::policy::OperatorGrant;
+use crate::policy::directory::DirectoryGrant;
+use crate::policy::limits::{Limits, LimitsChange};
+use crate::policy::origin::OriginRule;
+use crate::verify::{PublicKey, Signer, SignerName, TrustPolicy};
+
+/// Folders and files of one user, where the XDG base directory specification
+/// puts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// `$XDG_CONFIG_HOME/skillhost`: the configuration.
+    pub config: PathBuf,
+    /// `$XDG_DATA_HOME/skillhost`: keys, installed skills and the audit log.
+    pub data: PathBuf,
+    /// `$XDG_CACHE_HOME/skillhost`: what can be made again.
+    pub cache: PathBuf,
+}
+
+impl Places {
+    /// The user's, from the environment.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if there is neither `HOME` nor the XDG variables.
+    pub fn from_environment() -> Result<Self> {
+        Ok(Self {
+            config: place("XDG_CONFIG_HOME", ".config")?,
+            data: place("XDG_DATA_HOME", ".local/share")?,
+            cache: place("XDG_CACHE_HOME", ".cache")?,
+        })
+    }
+
+    /// `skillhost.toml`, unless another is named.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("skillhost.toml")
+    }
+
+    /// Installed skills, unless the configuration names another folder.
+    #[must_use]
+    pub fn skills(&self) -> PathBuf {
+        self.data.join("skills")
+    }
+
+    /// The author's own key, without `.key` and `.pub`.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.data.join("keys").join("local")
+    }
+
+    /// The audit log, unless the configuration names another file.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.data.join("audit.jsonl")
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn place(variable: &str, below_home: &str) -> Result<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
+    let base = named.or_else(|| {
+        let home = env::var_os("HOME").map(PathBuf::from).and_then(absolute)?;
+        Some(home.join(below_home))
+    });
+    base.map(|base| base.join("skillhost")).ok_or_else(|| {
+        Error::new(
+            Kind::ConfigInvalid,
+            format!("Neither {variable} nor HOME is an absolute path."),
+        )
+        .with_hint(format!("Set HOME, or {variable} to the folder to use."))
+    })
+}
+
+/// What the operator decided.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Whose signatures are needed; none: the author's own key.
+    pub trust: Option<TrustPolicy>,
+    /// Limits of every call.
+    pub limits: Limits,
+    /// Where installed skills lie; none: [`Places::skills`].
+    pub skills: Option<PathBuf>,
+    /// Where events are kept; none: [`Places::audit`].
+    pub audit: Option<PathBuf>,
+    /// What each skill may use.
+    pub policies: BTreeMap<SkillName, SkillPolicy>,
+}
+
+impl Config {
+    /// Reads a configuration; an absent file is the default one.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` with file, line and what would be right;
+    /// `ConfigInsecure` if others may write the file.
+    pub fn load(path: &Path) -> Result<Self> {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                check_owner(path)?;
+                Self::parse(&text, path)
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(cause) => Err(Error::new(
+                Kind::ConfigInvalid,
+                format!(
+                    "The configuration {} cannot be read: {cause}.",
+                    path.display()
+                ),
+            )),
+        }
+    }
+
+    /// Reads the text of a configuration; paths in it are relative to the
+    /// folder of `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let invalid = |problem: String| {
+            Error::new(
+                Kind::ConfigInvalid,
+                format!(
+                    "The configuration {} is not valid: {problem}",
+                    path.display()
+                ),
+            )
+        };
+        let document: Document =
+            toml::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let trust = document
+            .trust
+            .map(|trust| trust.read(folder))
+            .transpose()
+            .map_err(invalid)?;
+        let policies = document
+            .skill
+            .into_iter()
+            .map(|(name, table)| {
+                Ok((
+                    name.clone(),
+                    table
+                        .read(folder)
+                        .map_err(|problem| format!("[skill.{name}]: {problem}"))?,
+                ))
+            })
+            .collect::<Result<_, String>>()
+            .map_err(invalid)?;
+        Ok(Self {
+            trust,
+            limits: Limits::default().changed(&document.limits),
+            skills: document.skills.directory.map(|path| folder.join(path)),
+            audit: document.audit.file.map(|path| folder.join(path)),
+            policies,
+        })
+    }
+}
+
+/// Whoever can write the configuration decides what runs.
+fn check_owner(path: &Path) -> Result<()> {
+    let Ok(stat) = rustix::fs::stat(path) else {
+        return Ok(());
+    };
+    if stat.st_mode & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::ConfigInsecure,
+        format!(
+            "The configuration {} may be written by others.",
+            path.display()
+        ),
+    )
+    .with_hint(format!("Run `chmod go-w {}`.", path.display())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    trust: Option<TrustTable>,
+    #[serde(default)]
+    limits: LimitsChange,
+    #[serde(default)]
+    skills: SkillsTable,
+    #[serde(default)]
+    audit: AuditTable,
+    #[serde(default)]
+    skill: BTreeMap<SkillName, SkillTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkillsTable {
+    directory: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditTable {
+    file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrustTable {
+    threshold: NonZeroU8,
+    signers: BTreeMap<String, SignerTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignerTable {
+    keys: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkillTable {
+    #[serde(default)]
+    directories: Vec<String>,
+    #[serde(default)]
+    http: Vec<OriginRule>,
+    #[serde(default)]
+    limits: LimitsChange,
+    #[serde(default)]
+    settings: Map<String, Value>,
+}
+
+impl TrustTable {
+    fn read(self, folder: &Path) -> Result<TrustPolicy, String> {
+        let signers = self
+            .signers
+            .into_iter()
+            .map(|(name, table)| {
+                let keys = table
+                    .keys
+                    .iter()
+                    .map(|key| read_key(&folder.join(key)))
+                    .collect::<Result<_, _>>()?;
+                Ok(Signer {
+                    name: SignerName::new(&name),
+                    keys,
+                })
+            })
+            .collect::<Result<_, String>>()?;
+        TrustPolicy::new(signers, self.threshold).map_err(|cause| format!("[trust]: {cause}"))
+    }
+}
+
+fn read_key(path: &Path) -> Result<PublicKey, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|cause| format!("the key {} cannot be read: {cause}", path.display()))?;
+    PublicKey::from_pem(&text).map_err(|cause| format!("{}: {cause}", path.display()))
+}
+
+impl SkillTable {
+    fn read(self, folder: &Path) -> Result<SkillPolicy, String> {
+        let directory = |text: &String| {
+            let grant: DirectoryGrant = text.parse()?;
+            Ok(DirectoryGrant {
+                host: folder.join(&grant.host),
+                ..grant
+            })
+        };
+        Ok(SkillPolicy {
+            grant: OperatorGrant {
+                directories: self
+                    .directories
+                    .iter()
+                    .map(directory)
+                    .collect::<Result<_, String>>()?,
+                http: self.http,
+                limits: self.limits,
+            },
+            settings: self.settings,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sign::PrivateKey;
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(text, Path::new("/etc/skillhost/skillhost.toml"))
+    }
+
+    #[test]
+    fn an_empty_configuration_grants_nothing() {
+        let config = parse("").unwrap();
+        assert!(config.trust.is_none() && config.policies.is_empty());
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn everything_that_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        PrivateKey::generate()
+            .unwrap()
+            .save(&folder.path().join("alice"))
+            .unwrap();
+        let text = r#"
+            [trust]
+            threshold = 1
+            signers.alice.keys = ["alice.pub"]
+            [limits]
+            timeout = "5s"
+            [skills]
+            directory = "installed"
+            [audit]
+            file = "/var/log/skillhost.jsonl"
+            [skill.file-search]
+            directories = ["docs:/docs:rw"]
+            http = ["https://*.good.test"]
+            limits.fuel = 7
+            settings.lang = "en"
+        "#;
+        let path = folder.path().join("skillhost.toml");
+        let config = Config::parse(text, &path).unwrap();
+        assert_eq!(config.trust.unwrap().signers()[0].name.as_str(), "alice");
+        assert_eq!(config.limits.timeout, Duration::from_secs(5));
+        assert_eq!(config.skills.unwrap(), folder.path().join("installed"));
+        assert_eq!(config.audit.unwrap(), Path::new("/var/log/skillhost.jsonl"));
+        let policy = config.policies.values().next().unwrap();
+        assert_eq!(policy.grant.directories[0].host, folder.path().join("docs"));
+        assert_eq!(policy.grant.limits.fuel, Some(7));
+        assert_eq!(policy.settings["lang"], "en");
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_with_file_and_line() {
+        for (text, expected) in [
+            ("\n[limit]\n", "line 2"),
+            ("[limits]\nfuel = 0\n", "line 2"),
+            ("[limits]\nmemory = \"5 GiB\"\n", "4 GiB"),
+            ("[trust]\nthreshold = 0\nsigners = {}\n", "line 2"),
+            (
+                "[trust]\nthreshold = 1\nsigners = {}\n",
+                "no signer is named",
+            ),
+            (
+                "[trust]\nthreshold = 1\nsigners.a.keys = [\"missing.pub\"]\n",
+                "missing.pub",
+            ),
+            ("[skill.A]\n", "skill name"),
+            ("[skill.a]\nhttp = [\"good.test\"]\n", "no origin"),
+            ("[skill.a]\ndirectories = [\"d:/../x\"]\n", "[skill.a]"),
+            ("[skill.a]\nhttp = []\nhttp = []\n", "line 3"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::ConfigInvalid, "{text}");
+            let message = error.message();
+            assert!(
+                message.contains("/etc/skillhost/skillhost.toml"),
+                "{message}"
+            );
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn i13_a_configuration_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("skillhost.toml");
+        fs::write(&path, "").unwrap();
+        for (mode, expected) in [
+            (0o644, None),
+            (0o664, Some(Kind::ConfigInsecure)),
+            (0o646, Some(Kind::ConfigInsecure)),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(
+                Config::load(&path).err().map(|error| error.kind()),
+                expected
+            );
+        }
+    }
+}

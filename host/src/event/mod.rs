@@ -1,0 +1,300 @@
+//! What happened, as data: one typed event for each decision, always on.
+//!
+//! The audit log ([`log::AuditLog`]) is the record: a call whose start cannot
+//! be written does not run. Other sinks stand behind it.
+
+pub mod log;
+mod stderr;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use self::stderr::StderrSink;
+use crate::error::{Kind, Result};
+use crate::time::Clock;
+
+/// How much an event matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Part of normal work.
+    Info,
+    /// Something was refused or stopped.
+    Warning,
+    /// Somebody should look.
+    High,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// A skill was verified, compiled and made callable.
+    #[serde(rename = "skill.loaded")]
+    SkillLoaded {
+        /// Milliseconds that compiling took.
+        compile_ms: u64,
+    },
+    /// Enough trusted signatures hold.
+    #[serde(rename = "verify.passed")]
+    VerifyPassed {},
+    /// Not enough trusted signatures hold.
+    #[serde(rename = "verify.failed")]
+    VerifyFailed {
+        /// Which check.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+    },
+    /// The files of a skill are no longer those that were verified.
+    #[serde(rename = "artifact.changed")]
+    ArtifactChanged {},
+    /// A skill was not loaded for another reason than trust.
+    #[serde(rename = "skill.rejected")]
+    SkillRejected {
+        /// Which check.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+    },
+    /// A call began.
+    #[serde(rename = "invocation.started")]
+    InvocationStarted {
+        /// SHA-256 of the arguments, never the arguments.
+        input_sha256: String,
+        /// Bytes of the arguments.
+        input_bytes: u64,
+    },
+    /// A call ended: exactly one for each that began.
+    #[serde(rename = "invocation.finished")]
+    InvocationFinished {
+        /// `ok` or `error`.
+        outcome: &'static str,
+        /// Which failure.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<Kind>,
+        /// In one sentence.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What it took.
+        #[serde(flatten)]
+        usage: Usage,
+    },
+    /// A skill cannot work with what it was granted.
+    #[serde(rename = "policy.denied")]
+    PolicyDenied {
+        /// `filesystem` or `http`.
+        capability: &'static str,
+        /// In one sentence.
+        reason: String,
+        /// What would allow it.
+        grant: String,
+    },
+    /// A running skill reached for what it was not granted; it got an error
+    /// and went on.
+    #[serde(rename = "capability.denied")]
+    CapabilityDenied {
+        /// `state`, `secrets`, and so on.
+        capability: &'static str,
+        /// What it reached for.
+        target: String,
+        /// What would allow it.
+        grant: String,
+    },
+    /// A running skill wanted to send an HTTP request that no grant allows.
+    #[serde(rename = "egress.denied")]
+    EgressDenied {
+        /// Where to.
+        target: String,
+        /// The address that the name stood for, if it was looked up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// The rule that refused it.
+        rule: String,
+        /// What would allow it.
+        grant: String,
+    },
+    /// A call was stopped at a limit.
+    #[serde(rename = "limit.exceeded")]
+    LimitExceeded {
+        /// Which.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+    },
+    /// A skill crashed.
+    #[serde(rename = "guest.trapped")]
+    GuestTrapped {
+        /// The engine's word for it.
+        reason: String,
+    },
+    /// A skill wrote more than is kept; it went on.
+    #[serde(rename = "output.truncated")]
+    OutputTruncated {
+        /// `stdout`, `stderr` or `log`.
+        stream: &'static str,
+        /// Bytes that were dropped.
+        dropped: u64,
+    },
+    /// The host failed while it served a call.
+    #[serde(rename = "host.panicked")]
+    HostPanicked {},
+}
+
+impl Event {
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::SkillLoaded { .. }
+            | Self::VerifyPassed {}
+            | Self::InvocationStarted { .. }
+            | Self::InvocationFinished { .. }
+            | Self::OutputTruncated { .. } => Severity::Info,
+            Self::SkillRejected { .. }
+            | Self::PolicyDenied { .. }
+            | Self::CapabilityDenied { .. }
+            | Self::EgressDenied { .. }
+            | Self::LimitExceeded { .. }
+            | Self::GuestTrapped { .. } => Severity::Warning,
+            Self::VerifyFailed { .. } | Self::ArtifactChanged {} | Self::HostPanicked {} => {
+                Severity::High
+            }
+        }
+    }
+
+    /// Whether a person should look at it.
+    #[must_use]
+    pub fn needs_review(&self) -> bool {
+        self.severity() == Severity::High
+    }
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Units of fuel.
+    pub fuel: u64,
+    /// Bytes over all memories and tables at the highest point.
+    pub memory_bytes: u64,
+    /// Milliseconds of wall-clock time.
+    pub wall_ms: u64,
+    /// How often the tool was tried.
+    pub attempts: u32,
+}
+
+/// Whom an event is about. What is not known yet is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// The call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<String>,
+    /// Who made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// The skill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Of its component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// Whose signatures hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+}
+
+/// An event with everything that belongs to it, as it is written.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// Time of day (RFC 3339).
+    pub time: Timestamp,
+    /// Milliseconds since this host started; never goes back.
+    pub monotonic_ms: u64,
+    /// Identifies this run of the host.
+    pub run: &'a str,
+    /// Counts the events of this run from 0, without gaps.
+    pub sequence: u64,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Whether a person should look at it.
+    pub review: bool,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: &'a Event,
+    /// Whom it is about.
+    #[serde(flatten)]
+    pub subject: &'a Subject,
+}
+
+/// Takes records.
+pub trait Sink: fmt::Debug + Send + Sync {
+    /// Takes one record. An error means that it is lost.
+    fn write(&self, record: &Record<'_>) -> Result<()>;
+}
+
+/// Writes events: to the audit log first, then to the other sinks.
+#[derive(Debug)]
+pub struct Events {
+    audit: Box<dyn Sink>,
+    others: Vec<Box<dyn Sink>>,
+    clock: Arc<dyn Clock>,
+    start: std::time::Instant,
+    run: String,
+    next: AtomicU64,
+}
+
+impl Events {
+    /// Events of one run of a host. `audit` is the record; `others` may lose
+    /// what they are given.
+    pub fn new(
+        audit: Box<dyn Sink>,
+        others: Vec<Box<dyn Sink>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        Ok(Self {
+            audit,
+            others,
+            start: clock.monotonic(),
+            clock,
+            run: crate::invocation::InvocationId::random()?.to_string(),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// Writes one event.
+    ///
+    /// # Errors
+    ///
+    /// `AuditUnavailable` if it did not reach the audit log.
+    pub fn record(&self, subject: &Subject, event: &Event) -> Result<()> {
+        let record = Record {
+            time: self.clock.wall(),
+            monotonic_ms: crate::time::millis(
+                self.clock.monotonic().saturating_duration_since(self.start),
+            ),
+            run: &self.run,
+            sequence: self.next.fetch_add(1, Ordering::Relaxed),
+            severity: event.severity(),
+            review: event.needs_review(),
+            event,
+            subject,
+        };
+        self.audit.write(&record)?;
+        for sink in &self.others {
+            if let Err(error) = sink.write(&record) {
+                tracing::debug!(internal = error.internal(), "a sink lost an event");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! What a skill may use: manifest ∩ operator's grant → [`Grant`], or
+//! [`Denied`] with the grant that would help.
+//!
+//! Pure: no I/O, no clock. [`decide`] judges in this order, and the first
+//! refusal ends it:
+//!
+//! 1. Each capability that the manifest wants and does not call optional must
+//!    be granted at least in part: a skill that cannot work is not started.
+//! 2. What is granted is what both the manifest wants and the operator allows;
+//!    what only one of them names is left out.
+//! 3. Limits are the operator's, narrowed to what the author holds to be
+//!    enough.
+
+pub mod directory;
+pub mod limits;
+pub mod origin;
+
+use self::directory::{Access, DirectoryGrant};
+use self::limits::{Limits, LimitsChange};
+use self::origin::OriginRule;
+use crate::manifest::{Filesystem, Http, Manifest};
+
+/// What the operator allows one skill. Empty lists allow nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OperatorGrant {
+    /// Directories of the host.
+    pub directories: Vec<DirectoryGrant>,
+    /// Origins that HTTP requests may go to.
+    pub http: Vec<OriginRule>,
+    /// Limits that differ from the host's.
+    pub limits: LimitsChange,
+}
+
+/// What a call of a skill may use. Only [`decide`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    directories: Vec<DirectoryGrant>,
+    http: Vec<OriginRule>,
+    methods: Vec<String>,
+    limits: Limits,
+    unused: Vec<String>,
+}
+
+impl Grant {
+    /// Directories, with no more access than both sides allow.
+    #[must_use]
+    pub fn directories(&self) -> &[DirectoryGrant] {
+        &self.directories
+    }
+
+    /// Origins that HTTP requests may go to.
+    #[must_use]
+    pub fn http(&self) -> &[OriginRule] {
+        &self.http
+    }
+
+    /// Methods that HTTP requests may have.
+    #[must_use]
+    pub fn methods(&self) -> &[String] {
+        &self.methods
+    }
+
+    /// Limits of one call.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Grants of the operator that the skill does not ask for, in words.
+    #[must_use]
+    pub fn unused(&self) -> &[String] {
+        &self.unused
+    }
+}
+
+/// A capability that a skill cannot do without and does not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// `filesystem` or `http`.
+    pub capability: &'static str,
+    /// What is wanted and why, in one sentence.
+    pub message: String,
+    /// The grant that would allow it.
+    pub grant: String,
+}
+
+/// What `manifest` gets of what the operator allows.
+pub fn decide(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    host: &Limits,
+) -> Result<Grant, Denied> {
+    let mut unused = Vec::new();
+    let directories = directories(manifest, operator, &mut unused)?;
+    let (http, methods) = http(manifest, operator, &mut unused)?;
+    Ok(Grant {
+        directories,
+        http,
+        methods,
+        limits: host.changed(&operator.limits).narrowed(&manifest.limits),
+        unused,
+    })
+}
+
+fn directories(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    unused: &mut Vec<String>,
+) -> Result<Vec<DirectoryGrant>, Denied> {
+    let Some(wanted) = &manifest.capabilities.filesystem else {
+        unused.extend(
+            operator
+                .directories
+                .iter()
+                .map(|it| format!("directory {it}")),
+        );
+        return Ok(Vec::new());
+    };
+    if operator.directories.is_empty() && !wanted.optional {
+        return Err(no_directory(manifest, wanted));
+    }
+    let narrowed = |grant: &DirectoryGrant| DirectoryGrant {
+        access: grant.access.min(wanted.access),
+        ..grant.clone()
+    };
+    Ok(operator.directories.iter().map(narrowed).collect())
+}
+
+fn http(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    unused: &mut Vec<String>,
+) -> Result<(Vec<OriginRule>, Vec<String>), Denied> {
+    let nothing = Vec::new();
+    let wanted = manifest.capabilities.http.as_ref();
+    let origins = wanted.map_or(&nothing, |wanted| &wanted.origins);
+    let mut granted = Vec::new();
+    for rule in &operator.http {
+        let before = granted.len();
+        granted.extend(origins.iter().filter_map(|wish| wish.intersection(rule)));
+        if granted.len() == before {
+            unused.push(format!("HTTP origin {rule}"));
+        }
+    }
+    let Some(wanted) = wanted else {
+        return Ok((granted, Vec::new()));
+    };
+    if granted.is_empty() && !wanted.optional {
+        return Err(no_origin(manifest, wanted));
+    }
+    Ok((granted, wanted.methods.clone()))
+}
+
+fn no_directory(manifest: &Manifest, wanted: &Filesystem) -> Denied {
+    let (suffix, access) = match wanted.access {
+        Access::ReadOnly => ("", "read"),
+        Access::ReadWrite => (":rw", "read and write"),
+    };
+    Denied {
+        capability: "filesystem",
+        message: format!(
+            "{} wants to {access} files and was granted no directory: {}.",
+            manifest.name,
+            reason(&wanted.reason)
+        ),
+        grant: format!(
+            "`--allow-dir DIR{suffix}`, or `directories = [\"DIR:/{suffix}\"]` under `[skill.{}]` in skillhost.toml",
+            manifest.name
+        ),
+    }
+}
+
+fn no_origin(manifest: &Manifest, wanted: &Http) -> Denied {
+    let exact: Vec<String> = wanted
+        .origins
+        .iter()
+        .filter(|it| it.is_exact())
+        .map(ToString::to_string)
+        .collect();
+    let example = exact.first().map_or("https://HOST", String::as_str);
+    Denied {
+        capability: "http",
+        message: format!(
+            "{} wants to send HTTP requests and was granted no origin: {}.",
+            manifest.name,
+            reason(&wanted.reason)
+        ),
+        grant: http_grant(manifest.name.as_str(), example),
+    }
+}
+
+/// How to allow `skill` one more origin.
+pub(crate) fn http_grant(skill: &str, origin: &str) -> String {
+    format!(
+        "`--allow-http {origin}`, or `http = [\"{origin}\"]` under `[skill.{skill}]` in skillhost.toml"
+    )
+}
+
+/// The author's reason as the end of a sentence.
+fn reason(text: &str) -> &str {
+    text.trim().trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests;

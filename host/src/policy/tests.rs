@@ -1,0 +1,106 @@
+use serde_json::json;
+
+use super::*;
+
+fn manifest(capabilities: &serde_json::Value) -> Manifest {
+    let document = json!({
+        "format": 1, "name": "s", "version": "1.0.0",
+        "tools": [{"name": "t", "description": "", "input_schema": {"type": "object"}}],
+        "capabilities": capabilities,
+        "limits": {"fuel": 7},
+    });
+    Manifest::parse(Some(document.to_string().as_bytes())).unwrap()
+}
+
+fn operator(directories: &[&str], http: &[&str]) -> OperatorGrant {
+    OperatorGrant {
+        directories: directories.iter().map(|it| it.parse().unwrap()).collect(),
+        http: http.iter().map(|it| it.parse().unwrap()).collect(),
+        limits: LimitsChange::default(),
+    }
+}
+
+fn decided(capabilities: &serde_json::Value, operator: &OperatorGrant) -> Result<Grant, Denied> {
+    decide(&manifest(capabilities), operator, &Limits::default())
+}
+
+#[test]
+fn a_skill_that_wants_nothing_gets_nothing() {
+    let grant = decided(&json!({}), &operator(&["/tmp:rw"], &["*"])).unwrap();
+    assert!(grant.directories().is_empty() && grant.http().is_empty());
+    assert_eq!(grant.unused(), ["directory /tmp:/:rw", "HTTP origin *"]);
+}
+
+#[test]
+fn access_is_the_lesser_of_both() {
+    for (wanted, granted, expected) in [
+        ("read-only", "d:rw", Access::ReadOnly),
+        ("read-write", "d:ro", Access::ReadOnly),
+        ("read-write", "d:rw", Access::ReadWrite),
+    ] {
+        let capabilities = json!({"filesystem": {"access": wanted, "reason": "r"}});
+        let grant = decided(&capabilities, &operator(&[granted], &[])).unwrap();
+        assert_eq!(
+            grant.directories()[0].access,
+            expected,
+            "{wanted} {granted}"
+        );
+    }
+}
+
+#[test]
+fn origins_are_those_that_both_name() {
+    let capabilities =
+        json!({"http": {"origins": ["https://*.good.test", "http://127.0.0.1:1"], "reason": "r"}});
+    let grant = decided(
+        &capabilities,
+        &operator(&[], &["https://a.good.test", "https://evil.test"]),
+    )
+    .unwrap();
+    assert_eq!(grant.http(), ["https://a.good.test".parse().unwrap()]);
+    assert_eq!(grant.unused(), ["HTTP origin https://evil.test"]);
+}
+
+#[test]
+fn a_skill_that_cannot_work_is_denied_with_the_grant_that_helps() {
+    let denied = decided(
+        &json!({"filesystem": {"access": "read-write", "reason": "It writes."}}),
+        &operator(&[], &["*"]),
+    )
+    .unwrap_err();
+    assert_eq!(denied.capability, "filesystem");
+    assert!(
+        denied.grant.contains("--allow-dir DIR:rw"),
+        "{}",
+        denied.grant
+    );
+
+    let denied = decided(
+        &json!({"http": {"origins": ["https://api.good.test"], "reason": "r"}}),
+        &operator(&[], &["https://other.test"]),
+    )
+    .unwrap_err();
+    assert!(
+        denied.grant.contains("--allow-http https://api.good.test"),
+        "{}",
+        denied.grant
+    );
+}
+
+#[test]
+fn an_optional_capability_may_be_missing() {
+    let capabilities = json!({"http": {"origins": ["*"], "reason": "r", "optional": true}});
+    let grant = decided(&capabilities, &operator(&[], &[])).unwrap();
+    assert!(grant.http().is_empty());
+}
+
+#[test]
+fn limits_are_the_operators_narrowed_by_the_authors() {
+    let mut operator = operator(&[], &[]);
+    operator.limits.fuel = Some(5);
+    operator.limits.memory = Some(9);
+    let grant = decided(&json!({}), &operator).unwrap();
+    assert_eq!((grant.limits().fuel, grant.limits().memory), (5, 9));
+    operator.limits.fuel = Some(50);
+    assert_eq!(decided(&json!({}), &operator).unwrap().limits().fuel, 7);
+}

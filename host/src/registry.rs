@@ -1,0 +1,138 @@
+//! Which skills there are, and which one a name means.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+
+use crate::admission::Schemas;
+use crate::answer::SkillInfo;
+use crate::compile::Compiled;
+use crate::error::{Error, Kind, Result};
+use crate::manifest::{Manifest, SkillName, ToolName};
+use crate::policy::{Denied, Grant};
+use crate::sandbox::{Mounts, Prepared};
+
+/// A skill with everything that is known before a call: verified, compiled,
+/// linked, and what it is granted.
+pub struct Loaded {
+    pub(crate) path: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) compiled: Compiled,
+    pub(crate) prepared: Prepared,
+    pub(crate) schemas: BTreeMap<ToolName, Schemas>,
+    pub(crate) granted: Result<Granted, Denied>,
+    pub(crate) settings: Arc<Map<String, Value>>,
+}
+
+/// A grant, and the directories that it names, open.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) grant: Grant,
+    pub(crate) mounts: Mounts,
+}
+
+impl Loaded {
+    /// What its author declares.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The component's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Name, version, digest and signers.
+    #[must_use]
+    pub fn info(&self) -> SkillInfo {
+        let verdict = self.compiled.verified().verdict();
+        SkillInfo {
+            name: self.manifest.name.to_string(),
+            version: self.manifest.version.to_string(),
+            digest: verdict.digest().to_string(),
+            signers: verdict.signers().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Grants of the operator that the skill does not ask for, in words.
+    #[must_use]
+    pub fn unused_grants(&self) -> &[String] {
+        self.granted
+            .as_ref()
+            .map_or(&[], |granted| granted.grant.unused())
+    }
+
+    /// Whether the files that were verified are still there, unchanged.
+    pub(crate) fn is_current(&self) -> bool {
+        self.compiled.verified().inner().is_unchanged()
+    }
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+type Table = BTreeMap<SkillName, Arc<Loaded>>;
+
+/// The skills of a host. A call sees one table from beginning to end.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    table: RwLock<Arc<Table>>,
+}
+
+impl Registry {
+    /// All skills, by name.
+    pub(crate) fn all(&self) -> Arc<Table> {
+        // The table is replaced whole: a panic cannot leave half of one.
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The skill with that name.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTool` with the names there are.
+    pub(crate) fn get(&self, name: &SkillName) -> Result<Arc<Loaded>> {
+        let table = self.all();
+        table.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = table.keys().map(SkillName::as_str).collect();
+            Error::new(Kind::UnknownTool, format!("There is no skill `{name}`."))
+                .with_hint(format!("The skills are: {}.", names.join(", ")))
+        })
+    }
+
+    /// Adds a skill, or replaces the one that was read from the same file.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if another file claims the name.
+    pub(crate) fn insert(&self, loaded: Arc<Loaded>) -> Result<()> {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let name = loaded.manifest.name.clone();
+        if let Some(known) = table.get(&name)
+            && known.path != loaded.path
+        {
+            return Err(Error::new(
+                Kind::ConfigInvalid,
+                format!(
+                    "{} and {} are both named `{name}`.",
+                    known.path.display(),
+                    loaded.path.display()
+                ),
+            )
+            .with_hint("Remove one of them, or give it another name in its skill.toml."));
+        }
+        let mut next = Table::clone(&table);
+        next.insert(name, loaded);
+        *table = Arc::new(next);
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! Calling into a guest, and telling how that ended.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Store, Trap};
+
+use crate::answer::{Output, guest_error};
+use crate::error::{Error, Kind, Result};
+use crate::event::Usage;
+use crate::invocation::Invocation;
+use crate::manifest::text::one_line;
+use crate::policy::limits::Limits;
+use crate::sandbox::bindings::skillhost::skill::types::Outcome;
+use crate::sandbox::{Diagnostics, Prepared, State};
+use crate::time::millis;
+
+/// How one attempt ended.
+pub(crate) struct Ended {
+    pub(crate) outcome: Result<Output, Fault>,
+    pub(crate) usage: Usage,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// Why one attempt failed, and what the engine said.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) error: Error,
+    pub(crate) cause: Cause,
+}
+
+/// Which event a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The guest said so.
+    Guest,
+    /// A limit of the grant.
+    Limit,
+    /// A trap of the engine.
+    Trap,
+    /// The caller gave up.
+    Cancelled,
+    /// The host panicked.
+    Panic,
+}
+
+type Called =
+    wasmtime::Result<Result<Outcome, crate::sandbox::bindings::skillhost::skill::types::Error>>;
+
+/// Why the engine was left before it returned.
+enum Interrupted {
+    Deadline,
+    Cancelled,
+    Panicked,
+}
+
+/// Instantiates the component in the store and calls the tool, until it
+/// returns, the deadline passes or the caller gives up, whichever comes first.
+///
+/// Dropping the work stops it: a guest that computes yields at each tick, and
+/// one that waits in the host is waiting in a future.
+pub(crate) async fn call(
+    prepared: &Prepared,
+    mut store: Store<State>,
+    invocation: &Invocation,
+    limits: &Limits,
+    deadline: tokio::time::Instant,
+) -> Ended {
+    let start = tokio::time::Instant::now();
+    let called = {
+        let work = AssertUnwindSafe(enter(prepared, &mut store, invocation)).catch_unwind();
+        tokio::select! {
+            biased;
+            () = invocation.cancelled.cancelled() => Err(Interrupted::Cancelled),
+            called = tokio::time::timeout_at(deadline, work) => match called {
+                Ok(Ok(called)) => Ok(called),
+                Ok(Err(_panic)) => Err(Interrupted::Panicked),
+                Err(_elapsed) => Err(Interrupted::Deadline),
+            },
+        }
+    };
+    let usage = Usage {
+        fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+        memory_bytes: store.data().memory_peak(),
+        wall_ms: millis(start.elapsed()),
+        attempts: 1,
+    };
+    let diagnostics = store.data_mut().diagnostics();
+    let outcome = match called {
+        Ok(Ok(Ok(outcome))) => finished(outcome, limits),
+        Ok(Ok(Err(error))) => Err(Fault {
+            error: guest_error(error),
+            cause: Cause::Guest,
+        }),
+        Ok(Err(cause)) => Err(trapped(
+            &cause,
+            store.data(),
+            invocation,
+            limits,
+            &diagnostics,
+        )),
+        Err(interrupted) => Err(interruption(&interrupted, limits)),
+    };
+    Ended {
+        outcome,
+        usage,
+        diagnostics,
+    }
+}
+
+async fn enter(prepared: &Prepared, store: &mut Store<State>, invocation: &Invocation) -> Called {
+    let skill = prepared.instantiate_async(&mut *store).await?;
+    skill
+        .skillhost_skill_tools()
+        .call_call(store, &invocation.tool, invocation.input.as_string())
+        .await
+}
+
+fn finished(outcome: Outcome, limits: &Limits) -> Result<Output, Fault> {
+    match outcome {
+        Outcome::Complete(output) => {
+            Output::from_guest(output, limits.output).map_err(|error| Fault {
+                cause: if error.kind().is_limit() {
+                    Cause::Limit
+                } else {
+                    Cause::Guest
+                },
+                error,
+            })
+        }
+        Outcome::InputRequired(request) => {
+            let keys: Vec<String> = request
+                .requests
+                .iter()
+                .map(|(key, _)| one_line(key, 80))
+                .collect();
+            Err(Fault {
+                error: Error::new(
+                    Kind::GuestFailed,
+                    format!(
+                        "The tool asks for more input ({}), and nobody can be asked here.",
+                        keys.join(", ")
+                    ),
+                )
+                .with_hint("Call it with arguments that leave nothing to ask."),
+                cause: Cause::Guest,
+            })
+        }
+    }
+}
+
+fn interruption(interrupted: &Interrupted, limits: &Limits) -> Fault {
+    match interrupted {
+        Interrupted::Deadline => deadline_exceeded(limits),
+        Interrupted::Cancelled => cancelled(),
+        Interrupted::Panicked => Fault {
+            error: Error::new(Kind::Internal, "The host failed while it served this call.")
+                .with_hint("The call's record in the audit log has its id; please report it."),
+            cause: Cause::Panic,
+        },
+    }
+}
+
+fn cancelled() -> Fault {
+    Fault {
+        error: Error::new(Kind::Cancelled, "The call was cancelled."),
+        cause: Cause::Cancelled,
+    }
+}
+
+fn deadline_exceeded(limits: &Limits) -> Fault {
+    let timeout = millis(limits.timeout);
+    limit(
+        Kind::DeadlineExceeded,
+        format!("The skill did not finish within {timeout} ms."),
+        "Ask for less at a time, or allow it more time (`--timeout`, `timeout` under `[limits]`).",
+    )
+}
+
+fn limit(kind: Kind, message: String, hint: &str) -> Fault {
+    Fault {
+        error: Error::new(kind, message).with_hint(hint),
+        cause: Cause::Limit,
+    }
+}
+
+/// What an error of the engine means.
+fn trapped(
+    cause: &wasmtime::Error,
+    state: &State,
+    invocation: &Invocation,
+    limits: &Limits,
+    diagnostics: &Diagnostics,
+) -> Fault {
+    let fault = match cause.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => limit(
+            Kind::FuelExhausted,
+            format!("The skill used all of its {} units of fuel.", limits.fuel),
+            "Ask for less at a time, or allow it more (`--fuel`, `fuel` under `[limits]`).",
+        ),
+        Some(Trap::Interrupt) if invocation.cancelled.is_cancelled() => cancelled(),
+        Some(Trap::Interrupt) => deadline_exceeded(limits),
+        Some(Trap::StackOverflow) => limit(
+            Kind::StackExhausted,
+            "The skill used all of its stack, as endless recursion does.".to_owned(),
+            "This is a defect of the skill, or its input is nested too deeply.",
+        ),
+        _ if state.memory_refused() => limit(
+            Kind::MemoryLimit,
+            format!(
+                "The skill needed more than its {} bytes of memory.",
+                limits.memory
+            ),
+            "Ask for less at a time, or allow it more (`--memory`, `memory` under `[limits]`).",
+        ),
+        Some(trap) => crashed(trap, diagnostics),
+        None => refused_by_host(cause, limits),
+    };
+    Fault {
+        error: fault.error.with_internal(format_args!("{cause:#}")),
+        ..fault
+    }
+}
+
+/// A trap of the guest's own making: a panic, most often.
+fn crashed(trap: &Trap, diagnostics: &Diagnostics) -> Fault {
+    let stderr = diagnostics.stderr.text();
+    let message = match panic_message(&stderr) {
+        Some(panic) => format!(
+            "The skill crashed: {}.",
+            one_line(panic.trim_end_matches('.'), 300)
+        ),
+        None => format!("The skill crashed: {trap}."),
+    };
+    Fault {
+        error: Error::new(Kind::Trapped, message)
+            .with_hint("This is a defect of the skill; tell its author."),
+        cause: Cause::Trap,
+    }
+}
+
+/// What a Rust guest says when it panics: the line behind `panicked at`.
+fn panic_message(stderr: &str) -> Option<&str> {
+    let mut lines = stderr
+        .lines()
+        .skip_while(|line| !line.contains("panicked at "));
+    let place = lines.next()?;
+    lines.next().filter(|line| !line.is_empty()).or(Some(place))
+}
+
+/// An error that a host function ended the guest with.
+fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
+    if matches!(
+        cause.downcast_ref::<ResourceTableError>(),
+        Some(ResourceTableError::Full)
+    ) {
+        return limit(
+            Kind::ResourceLimit,
+            format!(
+                "The skill held more than {} open files, streams or requests at once.",
+                limits.resources
+            ),
+            "This is a defect of the skill: it should close what it no longer needs.",
+        );
+    }
+    if cause.downcast_ref::<wasmtime_wasi::I32Exit>().is_some() {
+        return Fault {
+            error: Error::new(
+                Kind::Trapped,
+                "The skill ended itself instead of answering.",
+            )
+            .with_hint("This is a defect of the skill; tell its author."),
+            cause: Cause::Trap,
+        };
+    }
+    // wasmtime keeps the type of this error to itself.
+    if format!("{cause:#}").contains("fuel allocated for hostcalls has been exhausted") {
+        return limit(
+            Kind::HostcallLimit,
+            "The skill passed more data to the host at once than it may.".to_owned(),
+            "Ask for less at a time.",
+        );
+    }
+    Fault {
+        error: Error::new(Kind::Trapped, "The skill could not be run to its end.")
+            .with_hint("This is a defect of the skill, or of the host; the audit log has more."),
+        cause: Cause::Trap,
+    }
+}

@@ -1,0 +1,317 @@
+//! HTTP for guests: `wasi:http`, and the buffered `skillhost:skill/http`. Both
+//! are judged and dialled by [`egress`](super::egress) and obey one set of
+//! limits.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
+};
+
+use super::State;
+use super::bindings::skillhost::skill::http as buffered;
+use super::egress::{BodyLimits, Egress, Permit};
+
+/// The longest time for a connection or for the first byte, unless the guest
+/// asks for less. The deadline of the call holds in any case.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of a request body that the guest may write ahead.
+const CHUNK: usize = 64 * 1024;
+
+/// Header fields of one message.
+const MAX_HEADERS: usize = 128;
+
+/// The work that moves the bytes of one connection.
+type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// What `send_request` returns: the response, and what drives its body.
+type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Driver), Error>> + Send>;
+
+impl WasiHttpHooks for Egress {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Sent {
+        let permit = match self.judge(request.method(), request.uri()) {
+            Ok(permit) => permit,
+            Err(error) => return Box::new(async { Err(error) }),
+        };
+        let limits = self.limits;
+        Box::new(async move { send(permit, request, options.unwrap_or_default(), limits).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+}
+
+/// Sends a request that was judged, over a connection of its own: nothing is
+/// shared between calls, let alone between grants.
+async fn send(
+    permit: Permit,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+    limits: BodyLimits,
+) -> Result<(Response<WasiBody>, Driver), Error> {
+    let connect = options.connect_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+    let handshake = async {
+        let stream = permit.dial().await?;
+        http1::Builder::new()
+            .max_buf_size(super::bytes(limits.headers).max(8192))
+            .max_headers(MAX_HEADERS)
+            .handshake::<_, WasiBody>(TokioIo::new(stream))
+            .await
+            .map_err(Error::from)
+    };
+    let (mut sender, connection) = tokio::time::timeout(connect, handshake)
+        .await
+        .map_err(|_elapsed| Error::ConnectionTimeout)??;
+    let mut connection = Box::pin(async move { connection.await.map_err(Error::from) });
+    let first_byte = options.first_byte_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+    let response = sender.send_request(outgoing(request, limits)?);
+    let response = tokio::time::timeout(first_byte, drive(response, &mut connection))
+        .await
+        .map_err(|_elapsed| Error::ConnectionReadTimeout)??;
+    let idle = options
+        .between_bytes_timeout
+        .unwrap_or(PATIENCE)
+        .min(PATIENCE);
+    let response = response.map(|body| Incoming::new(body, limits.response, idle).boxed_unsync());
+    Ok((response, Box::new(connection)))
+}
+
+/// The request as it goes onto the wire: a path, and a body within its limit.
+fn outgoing(request: Request<WasiBody>, limits: BodyLimits) -> Result<Request<WasiBody>, Error> {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = Uri::try_from(path).map_err(|_cause| Error::HttpRequestUriInvalid)?;
+    let limit = limits.request;
+    let body = Limited::new(body, super::bytes(limit)).map_err(move |cause| {
+        match cause.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(_over) => Error::HttpRequestBodySize(Some(limit)),
+        }
+    });
+    Ok(Request::from_parts(parts, body.boxed_unsync()))
+}
+
+/// Waits for the response while the connection moves.
+async fn drive<T>(
+    response: impl Future<Output = hyper::Result<T>>,
+    connection: &mut (impl Future<Output = Result<(), Error>> + Unpin),
+) -> Result<T, Error> {
+    tokio::pin!(response);
+    tokio::select! {
+        biased;
+        response = &mut response => response.map_err(Error::from),
+        ended = connection => match ended {
+            Ok(()) => response.await.map_err(Error::from),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// A response body that ends with an error at its limit, or when nothing
+/// comes for too long.
+struct Incoming {
+    body: hyper::body::Incoming,
+    limit: u64,
+    left: u64,
+    idle: Duration,
+    timer: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Incoming {
+    fn new(body: hyper::body::Incoming, limit: u64, idle: Duration) -> Self {
+        Self {
+            body,
+            limit,
+            left: limit,
+            idle,
+            timer: Box::pin(tokio::time::sleep(idle)),
+        }
+    }
+
+    fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
+        let size = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.left = self
+            .left
+            .checked_sub(size)
+            .ok_or(Error::HttpResponseBodySize(Some(self.limit)))?;
+        self.timer
+            .as_mut()
+            .reset(tokio::time::Instant::now() + self.idle);
+        Ok(())
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(&frame).map(|()| frame))),
+            Poll::Ready(Some(Err(cause))) => Poll::Ready(Some(Err(cause.into()))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                ready!(self.timer.as_mut().poll(context));
+                Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl buffered::Host for State {
+    async fn send(
+        &mut self,
+        request: buffered::Request,
+    ) -> wasmtime::Result<Result<buffered::Response, buffered::Error>> {
+        if let Some(name) = request.credential {
+            self.observer.capability("secrets", name);
+            return Ok(Err(buffered::Error::Denied(
+                "no credential was granted to this skill".to_owned(),
+            )));
+        }
+        let timeout = request.timeout_ms.map_or(PATIENCE, Duration::from_millis);
+        Ok(
+            match tokio::time::timeout(timeout, self.exchange(request)).await {
+                Ok(result) => result,
+                Err(_elapsed) => Err(buffered::Error::Timeout),
+            },
+        )
+    }
+}
+
+impl State {
+    async fn exchange(
+        &mut self,
+        request: buffered::Request,
+    ) -> Result<buffered::Response, buffered::Error> {
+        let request = typed(request)?;
+        let permit = self
+            .egress
+            .judge(request.method(), request.uri())
+            .map_err(buffered_error)?;
+        let (response, connection) = send(
+            permit,
+            request,
+            RequestOptions::default(),
+            self.egress.limits,
+        )
+        .await
+        .map_err(buffered_error)?;
+        let mut connection = Box::into_pin(connection);
+        let (parts, body) = response.into_parts();
+        let body = body.collect();
+        tokio::pin!(body);
+        let body = tokio::select! {
+            biased;
+            body = &mut body => body,
+            ended = &mut connection => match ended {
+                Ok(()) => body.await,
+                Err(error) => Err(error),
+            },
+        };
+        Ok(buffered::Response {
+            status: parts.status.as_u16(),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
+                .collect(),
+            body: body.map_err(buffered_error)?.to_bytes().to_vec(),
+        })
+    }
+}
+
+/// The request in types that cannot hold a line break or a second `Host`.
+fn typed(request: buffered::Request) -> Result<Request<WasiBody>, buffered::Error> {
+    let invalid = |what: &str| buffered::Error::InvalidRequest(what.to_owned());
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_cause| invalid("the method is no token"))?;
+    let uri: Uri = request
+        .url
+        .parse()
+        .map_err(|_cause| invalid("the url is no absolute http or https address"))?;
+    let host = uri
+        .authority()
+        .ok_or_else(|| invalid("the url names no host"))?
+        .as_str();
+    let host = HeaderValue::from_str(host).map_err(|_cause| invalid("the url names no host"))?;
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(&uri)
+        .header(http::header::HOST, host);
+    for (name, value) in &request.headers {
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_cause| invalid("a header name is no token"))?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_cause| invalid("a header value holds a control character"))?;
+        if DEFAULT_FORBIDDEN_HEADERS.contains(&name) || name == http::header::CONTENT_LENGTH {
+            return Err(buffered::Error::InvalidRequest(format!(
+                "the header {name} is the host's to set"
+            )));
+        }
+        builder = builder.header(name, value);
+    }
+    let body = Full::new(Bytes::from(request.body.unwrap_or_default()));
+    builder
+        .body(body.map_err(|never| match never {}).boxed_unsync())
+        .map_err(|_cause| invalid("the request cannot be sent as it is"))
+}
+
+fn buffered_error(error: Error) -> buffered::Error {
+    match error {
+        Error::HttpRequestDenied => {
+            buffered::Error::Denied("no grant allows this request".to_owned())
+        }
+        Error::HttpRequestUriInvalid => {
+            buffered::Error::InvalidRequest("the url is not one that this host dials".to_owned())
+        }
+        Error::HttpRequestBodySize(_) => {
+            buffered::Error::InvalidRequest("the request body is too large".to_owned())
+        }
+        Error::HttpResponseBodySize(_) => buffered::Error::TooLarge,
+        Error::ConnectionTimeout | Error::ConnectionReadTimeout | Error::DnsTimeout => {
+            buffered::Error::Timeout
+        }
+        Error::ConnectionLimitReached => {
+            buffered::Error::Denied("the call has sent as many requests as it may".to_owned())
+        }
+        Error::DestinationNotFound => {
+            buffered::Error::Connection("the host was not found".to_owned())
+        }
+        Error::Tls(_) => buffered::Error::Connection("the TLS handshake failed".to_owned()),
+        _ => buffered::Error::Connection("the connection failed".to_owned()),
+    }
+}

@@ -1,0 +1,203 @@
+//! [`Grant`](crate::policy::Grant) → a store in which a guest runs: everything
+//! that it can touch.
+//!
+//! Each call gets a store of its own and nothing of an earlier one. One
+//! capability stands in one file; the linker offers no other.
+
+mod address;
+mod call;
+mod clock;
+pub mod egress;
+mod filesystem;
+mod http;
+mod limiter;
+mod linker;
+mod logging;
+mod observer;
+mod refused;
+mod stdio;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use wasmtime::Store;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use self::call::Call;
+use self::egress::{Egress, Network};
+pub(crate) use self::filesystem::Mounts;
+use self::limiter::Limiter;
+pub(crate) use self::linker::{Prepared, linker, prepare};
+use self::logging::Logging;
+pub(crate) use self::observer::Observer;
+use self::stdio::Capture;
+use crate::error::{Error, Kind, Result};
+use crate::invocation::Invocation;
+use crate::policy::Grant;
+
+/// Generated from `wit/`.
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "skill",
+        imports: { default: trappable, "skillhost:skill/http.send": async | trappable },
+        exports: { default: async },
+    });
+}
+
+/// What the store of one call holds.
+pub(crate) struct State {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Egress,
+    table: ResourceTable,
+    limiter: Limiter,
+    call: Call,
+    logging: Logging,
+    settings: Arc<serde_json::Map<String, serde_json::Value>>,
+    observer: Observer,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+/// What a call is made of beside its grant.
+pub(crate) struct Parts<'a> {
+    pub(crate) invocation: &'a Invocation,
+    pub(crate) grant: &'a Grant,
+    pub(crate) mounts: &'a Mounts,
+    pub(crate) network: &'a Arc<dyn Network>,
+    pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) observer: Observer,
+    pub(crate) deadline: tokio::time::Instant,
+}
+
+/// A store with every limit set, before anything of the guest is in it.
+pub(crate) fn store(engine: &wasmtime::Engine, parts: Parts<'_>) -> Result<Store<State>> {
+    let limits = *parts.grant.limits();
+    let deadline = parts.deadline;
+    let cancelled = parts.invocation.cancelled.clone();
+    let mut store = Store::new(engine, State::new(parts));
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(limits.fuel).map_err(|cause| {
+        Error::new(Kind::Internal, "The engine does not count fuel.").with_internal(cause)
+    })?;
+    store.set_hostcall_fuel(bytes(limits.output.saturating_add(HOSTCALL_SLACK)));
+    store.set_max_component_handles(bytes(limits.resources).saturating_mul(4));
+    interrupt_at(&mut store, deadline, cancelled);
+    Ok(store)
+}
+
+/// Bytes that may cross in one host call beside the answer itself: a chunk of
+/// a file or a body.
+const HOSTCALL_SLACK: u64 = 1024 * 1024;
+
+/// Stops a guest that computes at the deadline or when the caller has given
+/// up, and lets others run in between. One that waits in the host is stopped
+/// by [`run`](crate::run).
+fn interrupt_at(
+    store: &mut Store<State>,
+    deadline: tokio::time::Instant,
+    cancelled: CancellationToken,
+) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        let over = tokio::time::Instant::now() >= deadline || cancelled.is_cancelled();
+        Ok(if over {
+            wasmtime::UpdateDeadline::Interrupt
+        } else {
+            wasmtime::UpdateDeadline::Yield(1)
+        })
+    });
+}
+
+impl State {
+    fn new(parts: Parts<'_>) -> Self {
+        let limits = parts.grant.limits();
+        let stdout = Capture::new(limits.stdout);
+        let stderr = Capture::new(limits.stderr);
+        let mut wasi = WasiCtxBuilder::new()
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .max_random_size(limits.random)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .monotonic_clock(clock::Coarse::start())
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(bytes(limits.resources));
+        parts.mounts.install(&mut wasi, &mut table);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(bytes(limits.http_headers));
+        Self {
+            wasi,
+            http,
+            egress: Egress::new(
+                parts.grant,
+                Arc::clone(parts.network),
+                parts.observer.clone(),
+            ),
+            table,
+            limiter: Limiter::new(limits.memory),
+            call: Call::new(parts.invocation, parts.deadline),
+            logging: Logging::new(limits.log, limits.log_lines),
+            settings: Arc::clone(parts.settings),
+            observer: parts.observer,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Bytes over all memories and tables at the highest point.
+    pub(crate) const fn memory_peak(&self) -> u64 {
+        self.limiter.peak()
+    }
+
+    /// Whether the guest wanted more memory than it may have.
+    pub(crate) const fn memory_refused(&self) -> bool {
+        self.limiter.refused()
+    }
+
+    /// What the guest wrote and logged, for the operator.
+    pub(crate) fn diagnostics(&mut self) -> Diagnostics {
+        Diagnostics {
+            stdout: self.stdout.take(),
+            stderr: self.stderr.take(),
+            log: self.logging.take(),
+        }
+    }
+}
+
+/// What a guest wrote and logged, up to its limits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Diagnostics {
+    pub(crate) stdout: stdio::Captured,
+    pub(crate) stderr: stdio::Captured,
+    pub(crate) log: logging::Logged,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.egress,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// A limit as the engine wants it.
+fn bytes(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,126 @@
+//! Denials inside a call: recorded once each, and kept so that the answer can
+//! name the grant that would help.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::event::{Event, Events, Subject};
+use crate::manifest::text::one_line;
+
+/// Different denials that are told apart; further ones are only counted.
+const MAX_DENIALS: usize = 32;
+
+/// The longest target that is recorded, in characters.
+const MAX_TARGET: usize = 200;
+
+/// Something that the guest reached for and did not get.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Denial {
+    /// Which capability.
+    pub(crate) capability: &'static str,
+    /// What it reached for.
+    pub(crate) target: String,
+    /// What would allow it.
+    pub(crate) grant: String,
+}
+
+/// Sees what is refused to one call.
+#[derive(Clone)]
+pub(crate) struct Observer {
+    events: Arc<Events>,
+    subject: Arc<Subject>,
+    denials: Arc<Mutex<BTreeMap<Denial, u64>>>,
+}
+
+impl Observer {
+    pub(crate) fn new(events: Arc<Events>, subject: Arc<Subject>) -> Self {
+        Self {
+            events,
+            subject,
+            denials: Arc::default(),
+        }
+    }
+
+    /// The name of the skill.
+    pub(super) fn skill(&self) -> &str {
+        self.subject.skill.as_deref().unwrap_or_default()
+    }
+
+    /// What was refused, each once.
+    pub(crate) fn denials(&self) -> Vec<Denial> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Records that a capability of the host was refused which nothing grants
+    /// yet.
+    pub(super) fn capability(&self, capability: &'static str, target: String) {
+        let grant = format!("nothing: this host does not offer `{capability}`");
+        let denial = Denial {
+            capability,
+            target: one_line(&target, MAX_TARGET),
+            grant,
+        };
+        if self.is_new(&denial) {
+            let Denial { target, grant, .. } = denial;
+            self.record(&Event::CapabilityDenied {
+                capability,
+                target,
+                grant,
+            });
+        }
+    }
+
+    /// Records that an HTTP request was refused.
+    pub(super) fn egress(&self, target: &str, address: Option<String>, rule: &str, grant: String) {
+        let target = one_line(target, MAX_TARGET);
+        let denial = Denial {
+            capability: "http",
+            target: target.clone(),
+            grant: grant.clone(),
+        };
+        if self.is_new(&denial) {
+            self.record(&Event::EgressDenied {
+                target,
+                address,
+                rule: rule.to_owned(),
+                grant,
+            });
+        }
+    }
+
+    /// Repeats are counted, not repeated.
+    fn is_new(&self, denial: &Denial) -> bool {
+        let mut denials = self.lock();
+        if let Some(count) = denials.get_mut(denial) {
+            *count = count.saturating_add(1);
+            return false;
+        }
+        if denials.len() == MAX_DENIALS {
+            return false;
+        }
+        denials.insert(denial.clone(), 1);
+        true
+    }
+
+    /// The call goes on when the log is full; its end is recorded or refused
+    /// by the host.
+    fn record(&self, event: &Event) {
+        if let Err(error) = self.events.record(&self.subject, event) {
+            tracing::debug!(
+                internal = error.internal(),
+                "a denial could not be recorded"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Denial, u64>> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! Public keys of signers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sigstore_crypto::{KeyAlgorithm, VerificationKey, sha256};
+use sigstore_types::DerPublicKey;
+
+/// An ECDSA P-256 public key (FIPS 186-5), the one kind that every Sigstore
+/// client verifies offline.
+#[derive(Clone)]
+pub struct PublicKey {
+    der: DerPublicKey,
+    verification: Arc<VerificationKey>,
+}
+
+/// Why text is no usable public key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not PEM of a SubjectPublicKeyInfo.
+    #[error("it is no PEM public key (`-----BEGIN PUBLIC KEY-----`)")]
+    NotPem,
+    /// Another algorithm.
+    #[error("it is no ECDSA P-256 key; make one with `skillhost keygen`")]
+    NotP256,
+}
+
+impl PublicKey {
+    /// Reads a PEM `PUBLIC KEY` (RFC 7468, section 13).
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let der = DerPublicKey::from_pem(text).map_err(|_cause| KeyError::NotPem)?;
+        Self::from_der(der)
+    }
+
+    pub(crate) fn from_der(der: DerPublicKey) -> Result<Self, KeyError> {
+        let verification = VerificationKey::from_spki(&der).map_err(|_cause| KeyError::NotP256)?;
+        if verification.scheme().key_algorithm() != KeyAlgorithm::EcdsaP256 {
+            return Err(KeyError::NotP256);
+        }
+        Ok(Self {
+            der,
+            verification: Arc::new(verification),
+        })
+    }
+
+    /// How Sigstore bundles point at this key: Base64 of the SHA-256 of its
+    /// SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        STANDARD.encode(sha256(self.der.as_bytes()).as_bytes())
+    }
+
+    /// The key as PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        self.der.to_pem()
+    }
+
+    pub(super) const fn der(&self) -> &DerPublicKey {
+        &self.der
+    }
+
+    pub(super) fn verification(&self) -> &VerificationKey {
+        &self.verification
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.der.as_bytes() == other.der.as_bytes()
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.hint())
+    }
+}
