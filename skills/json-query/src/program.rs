@@ -11,6 +11,9 @@ use std::fmt;
 /// compiled by recursion.
 const MAX_DEPTH: usize = 64;
 
+/// How many operators an expression may have, for the same reason.
+const MAX_OPERATORS: usize = 256;
+
 type Errors<'s> = load::Errors<&'s str, ()>;
 
 /// A compiled expression.
@@ -40,7 +43,7 @@ impl Program {
     /// # Errors
     /// If it cannot be read, or uses a name that means nothing.
     pub fn compile(expression: &str) -> Result<Self, SyntaxError> {
-        check_depth(expression)?;
+        check_size(expression)?;
         let arena = Arena::default();
         let file = File {
             code: expression,
@@ -113,19 +116,25 @@ fn without_imports<'s>(modules: Modules<&'s str, ()>) -> Result<Modules<&'s str,
     Ok(modules)
 }
 
-fn check_depth(expression: &str) -> Result<(), SyntaxError> {
+/// Counts what would be read by recursion; not aware of strings, which only
+/// makes it refuse a little more.
+fn check_size(expression: &str) -> Result<(), SyntaxError> {
     let mut depth = 0usize;
+    let mut operators = 0;
     for (position, character) in expression.char_indices() {
         match character {
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            '|' | ',' | '+' | '-' | '*' | '/' | '%' | '=' | '<' | '>' => operators += 1,
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            let part = expression.get(position..).unwrap_or_default();
-            let reason = format!("nested deeper than {MAX_DEPTH} levels");
-            return Err(SyntaxError::at(expression, part, reason));
-        }
+        let reason = match (depth > MAX_DEPTH, operators > MAX_OPERATORS) {
+            (true, _) => format!("nested deeper than {MAX_DEPTH} levels"),
+            (_, true) => format!("more than {MAX_OPERATORS} operators"),
+            _ => continue,
+        };
+        let part = expression.get(position..).unwrap_or_default();
+        return Err(SyntaxError::at(expression, part, reason));
     }
     Ok(())
 }

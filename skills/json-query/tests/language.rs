@@ -181,6 +181,20 @@ fn deep_expressions_are_refused() {
 }
 
 #[test]
+fn long_chains_are_refused() {
+    let chain = |operator: &str, times| operator.repeat(times) + "1";
+    assert_eq!(run(&chain("1 |", 256), "0"), "1");
+    assert_eq!(run(&chain("0 +", 256), "0"), "1");
+    for operator in ["-", "1 |", "0 +", "2,"] {
+        assert_eq!(
+            place(&chain(operator, 257)).3,
+            "more than 256 operators",
+            "{operator}"
+        );
+    }
+}
+
+#[test]
 fn a_runtime_error_says_what_jq_says() {
     let raised = |message: &str| RuntimeError::Raised(message.into());
     for (expression, input, expected) in [

@@ -135,7 +135,7 @@ fn is_unfinished(before: &str, next: char) -> bool {
         .is_some_and(|first| first.is_uppercase() && first != 'I')
         && letters.next().is_none();
     let is_number = before.trim().bytes().all(|byte| byte.is_ascii_digit());
-    let token = token.to_lowercase();
+    let token = token.to_ascii_lowercase();
     is_initial
         || is_number
         || ABBREVIATIONS.contains(&token.as_str())

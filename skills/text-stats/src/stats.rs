@@ -1,4 +1,4 @@
-//! All counts of a text, in one pass over its sentences.
+//! All counts of a text.
 
 use crate::passage::{paragraphs, sentences};
 use crate::readability::{Counts, Readability, rounded};
@@ -14,7 +14,7 @@ const WORDS_PER_MINUTE: u32 = 238;
 /// Counts, averages and readability of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Schema)]
 pub struct Stats {
-    /// Characters as a reader sees them (extended grapheme clusters), with line breaks
+    /// Characters (Unicode code points), with spaces and line breaks
     pub characters: u32,
     /// Characters that are not white space
     pub characters_without_spaces: u32,
@@ -45,12 +45,13 @@ pub struct Stats {
 impl Stats {
     /// Measures a text and lists the words of `selection`.
     pub fn of(text: &str, selection: Selection) -> Self {
-        let (counts, vocabulary) = read(text);
+        let counts = Counts::of(text);
+        let vocabulary = Vocabulary::of(sentences(text).flat_map(words));
+        let characters = text.chars().count();
         let spaces = text
-            .graphemes(true)
-            .filter(|cluster| cluster.trim().is_empty())
+            .chars()
+            .filter(|character| character.is_whitespace())
             .count();
-        let characters = text.graphemes(true).count();
         Self {
             characters: number(characters),
             characters_without_spaces: number(characters - spaces),
@@ -69,20 +70,26 @@ impl Stats {
     }
 }
 
-fn read(text: &str) -> (Counts, Vocabulary) {
-    let mut counts = Counts::default();
-    let mut vocabulary = Vocabulary::default();
-    for sentence in sentences(text) {
-        counts.sentences += 1;
-        for (position, word) in sentence.unicode_words().enumerate() {
-            counts.add(word, position == 0);
-            vocabulary.add(word);
-        }
-    }
-    (counts, vocabulary)
+/// The words of a sentence by UAX #29, as `unicode_words` gives them; but that
+/// brings tables of its own for what is a letter.
+fn words(sentence: &str) -> impl Iterator<Item = &str> {
+    sentence
+        .split_word_bounds()
+        .filter(|part| part.contains(char::is_alphanumeric))
 }
 
 impl Counts {
+    fn of(text: &str) -> Self {
+        let mut counts = Self::default();
+        for sentence in sentences(text) {
+            counts.sentences += 1;
+            for (position, word) in words(sentence).enumerate() {
+                counts.add(word, position == 0);
+            }
+        }
+        counts
+    }
+
     fn add(&mut self, word: &str, starts_sentence: bool) {
         let syllables = syllables(word);
         self.words += 1;
@@ -168,9 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_what_a_reader_sees() {
-        let stats = Stats::of("e\u{301}👩‍👩‍👧🇪🇺\r\n", ALL);
-        assert_eq!((stats.characters, stats.characters_without_spaces), (4, 3));
+    fn characters_are_code_points() {
+        let stats = Stats::of("e\u{301}🇪🇺\r\n", ALL);
+        assert_eq!((stats.characters, stats.characters_without_spaces), (6, 4));
+    }
+
+    #[test]
+    fn words_are_those_of_unicode_words() {
+        let text = "It's 3.14 o’clock, well-known\u{a0}foo_bar; 日本 कखग «déjà» 👍🏽 …";
+        let theirs: Vec<&str> = text.unicode_words().collect();
+        assert_eq!(words(text).collect::<Vec<_>>(), theirs);
     }
 
     #[test]

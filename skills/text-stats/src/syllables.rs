@@ -51,11 +51,12 @@ const FIRST_PARTS: [&str; 8] = [
 
 /// The number of syllables of a word; at least 1.
 pub fn syllables(word: &str) -> u32 {
-    let word = word.to_lowercase().replace('’', "'");
-    match word.split_once("n't") {
-        Some((verb, "")) if verb.ends_with(['d', 's']) => spoken(verb) + 1,
-        Some((verb, "")) => spoken(verb),
-        _ => spoken(word.split('\'').next().unwrap_or_default()),
+    let straight = |letter| if letter == '’' { '\'' } else { letter };
+    let word: String = word.to_ascii_lowercase().chars().map(straight).collect();
+    match word.strip_suffix("n't") {
+        Some(verb) if verb.ends_with(['d', 's']) => spoken(verb) + 1,
+        Some(verb) => spoken(verb),
+        None => spoken(word.split('\'').next().unwrap_or_default()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which words a text uses, and how often.
 
 use skillhost_sdk::prelude::*;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 /// English words that say little about a text, in alphabetical order.
 const COMMON: &[&str] = &[
@@ -37,13 +37,19 @@ pub struct WordCount {
 
 /// The words of a text without regard to case.
 #[derive(Debug, Default)]
-pub struct Vocabulary(BTreeMap<String, u32>);
+pub struct Vocabulary(Vec<WordCount>);
 
 impl Vocabulary {
-    /// Counts a word.
-    pub fn add(&mut self, word: &str) {
-        let word = word.to_lowercase().replace('’', "'");
-        *self.0.entry(word).or_default() += 1;
+    /// Each different word once, in alphabetical order.
+    pub fn of<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut counts: Vec<WordCount> = words.map(WordCount::once).collect();
+        sort(&mut counts, |one, other| one.word.cmp(&other.word));
+        counts.dedup_by(|next, kept| {
+            let same = next.word == kept.word;
+            kept.count += u32::from(same);
+            same
+        });
+        Self(counts)
     }
 
     /// The number of different words.
@@ -52,17 +58,31 @@ impl Vocabulary {
     }
 
     /// The selected words, most frequent first, then in alphabetical order.
-    pub fn most_frequent(self, selection: Selection) -> Vec<WordCount> {
-        let mut counts: Vec<WordCount> = self
-            .0
-            .into_iter()
-            .filter(|(word, _)| selection.includes(word))
-            .map(|(word, count)| WordCount { word, count })
-            .collect();
-        counts.sort_by(|one, other| other.count.cmp(&one.count));
-        counts.truncate(usize::try_from(selection.top).unwrap_or(usize::MAX));
-        counts
+    pub fn most_frequent(mut self, selection: Selection) -> Vec<WordCount> {
+        self.0.retain(|counted| selection.includes(&counted.word));
+        sort(&mut self.0, |one, other| other.count.cmp(&one.count));
+        self.0
+            .truncate(usize::try_from(selection.top).unwrap_or(usize::MAX));
+        self.0
     }
+}
+
+impl WordCount {
+    fn once(word: &str) -> Self {
+        let straight = |letter| if letter == '’' { '\'' } else { letter };
+        // By character: `str::to_lowercase` brings tables for the final sigma.
+        let word = word.chars().map(straight).flat_map(char::to_lowercase);
+        Self {
+            word: word.collect(),
+            count: 1,
+        }
+    }
+}
+
+/// Sorts through a function pointer, so that there is one sort in the
+/// component rather than two.
+fn sort(counts: &mut [WordCount], order: fn(&WordCount, &WordCount) -> Ordering) {
+    counts.sort_by(order);
 }
 
 impl Selection {
@@ -78,9 +98,7 @@ mod tests {
     use super::*;
 
     fn listed(text: &str, selection: Selection) -> Vec<(String, u32)> {
-        let mut vocabulary = Vocabulary::default();
-        text.split(' ').for_each(|word| vocabulary.add(word));
-        let counts = vocabulary.most_frequent(selection);
+        let counts = Vocabulary::of(text.split(' ')).most_frequent(selection);
         counts
             .into_iter()
             .map(|WordCount { word, count }| (word, count))
