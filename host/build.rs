@@ -8,11 +8,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the SDK that a skill needs. `wit` leads to the contract.
-const PARTS: [&str; 5] = ["Cargo.toml", "src", "macros/Cargo.toml", "macros/src", "wit"];
+const PARTS: [&str; 5] = [
+    "Cargo.toml",
+    "src",
+    "macros/Cargo.toml",
+    "macros/src",
+    "wit",
+];
 
-#[expect(clippy::print_stdout, reason = "a build script speaks to cargo on standard output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "a build script speaks to cargo on standard output"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
-    let sdk = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../guest-sdk").canonicalize()?;
+    let sdk = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
+        .join("../guest-sdk")
+        .canonicalize()?;
     let mut files = Vec::new();
     for part in PARTS {
         println!("cargo::rerun-if-changed={}", sdk.join(part).display());
@@ -41,7 +52,12 @@ fn table(sdk: &Path, files: &[PathBuf]) -> Result<String, Box<dyn Error>> {
     let mut table = String::from("&[\n");
     for file in files {
         let (name, source) = (file.strip_prefix(sdk)?.display(), file.display());
-        writeln!(table, "    ({:?}, include_bytes!({:?})),", name.to_string(), source.to_string())?;
+        writeln!(
+            table,
+            "    ({:?}, include_bytes!({:?})),",
+            name.to_string(),
+            source.to_string()
+        )?;
     }
     table.push_str("]\n");
     Ok(table)

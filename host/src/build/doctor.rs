@@ -65,11 +65,16 @@ fn cargo(compiler: &Compiler) -> Finding {
 
 fn component_linker(compiler: &Compiler) -> Finding {
     let name = "wasm-component-ld";
-    match Program::new(component_linker_path(compiler)).arg("--version").capture() {
+    match Program::new(component_linker_path(compiler))
+        .arg("--version")
+        .capture()
+    {
         Ok(version) => works(name, &version),
-        Err(error) => {
-            fails(name, &error, "install Rust with rustup: its compiler brings this linker along")
-        }
+        Err(error) => fails(
+            name,
+            &error,
+            "install Rust with rustup: its compiler brings this linker along",
+        ),
     }
 }
 
@@ -80,7 +85,11 @@ fn component_linker_path(compiler: &Compiler) -> PathBuf {
         .join("lib/rustlib")
         .join(&compiler.version.host)
         .join("bin/wasm-component-ld");
-    if own.is_file() { own } else { "wasm-component-ld".into() }
+    if own.is_file() {
+        own
+    } else {
+        "wasm-component-ld".into()
+    }
 }
 
 fn standard_library(compiler: &Compiler, cache_dir: &Path) -> Finding {
@@ -89,12 +98,19 @@ fn standard_library(compiler: &Compiler, cache_dir: &Path) -> Finding {
     let built = built_sysroot(compiler, &cache_dir);
     let own = link(compiler, None);
     if own.is_ok() {
-        return works(TARGET, "the toolchain's own standard library links a component");
+        return works(
+            TARGET,
+            "the toolchain's own standard library links a component",
+        );
     }
     match (own, link(compiler, Some(&built))) {
-        (_, Ok(())) => {
-            works(TARGET, &format!("the standard library in {} links a component", built.display()))
-        }
+        (_, Ok(())) => works(
+            TARGET,
+            &format!(
+                "the standard library in {} links a component",
+                built.display()
+            ),
+        ),
         (Err(ProbeError::NoStandardLibrary { .. }), Err(error))
         | (Err(error), Err(_))
         | (Ok(()), Err(error)) => no_standard_library(&error),
@@ -124,7 +140,10 @@ fn installer(name: &'static str, program: &str) -> Finding {
         Ok(version) => works(name, version.lines().next().unwrap_or_default()),
         Err(error) => fails(name, &error, "only needed to set up the guest toolchain"),
     };
-    Finding { optional: true, ..finding }
+    Finding {
+        optional: true,
+        ..finding
+    }
 }
 
 fn works(name: &'static str, detail: &str) -> Finding {
@@ -162,12 +181,17 @@ mod tests {
     fn an_installer_that_is_not_there_is_no_obstacle() {
         let finding = installer("rustup", "no-such-program");
         assert_eq!((finding.status, finding.optional), (Status::Missing, true));
-        assert_eq!(finding.detail, "no-such-program is not installed, or not in PATH");
+        assert_eq!(
+            finding.detail,
+            "no-such-program is not installed, or not in PATH"
+        );
     }
 
     #[test]
     fn without_a_compiler_nothing_is_asked_of_it() {
-        let missing = ProgramError::NotFound { program: "rustc".to_owned() };
+        let missing = ProgramError::NotFound {
+            program: "rustc".to_owned(),
+        };
         let finding = rustc(&Err(missing));
         assert_eq!((finding.status, finding.optional), (Status::Missing, false));
         assert_eq!(finding.remedy.as_deref(), Some(INSTALL_RUST));
@@ -175,8 +199,13 @@ mod tests {
 
     #[test]
     fn an_absent_library_is_missing_and_a_refused_one_broken() {
-        let absent = ProbeError::NoStandardLibrary { folder: "/rust".into() };
+        let absent = ProbeError::NoStandardLibrary {
+            folder: "/rust".into(),
+        };
         assert_eq!(no_standard_library(&absent).status, Status::Missing);
-        assert_eq!(no_standard_library(&ProbeError::NotAComponent).status, Status::Broken);
+        assert_eq!(
+            no_standard_library(&ProbeError::NotAComponent).status,
+            Status::Broken
+        );
     }
 }

@@ -52,7 +52,14 @@ impl Program {
             .env("RUSTUP_AUTO_INSTALL", "0")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null());
-        Self { name: path.file_name().unwrap_or(path.as_os_str()).display().to_string(), command }
+        Self {
+            name: path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .display()
+                .to_string(),
+            command,
+        }
     }
 
     pub(super) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -139,7 +146,9 @@ impl Program {
         if let Some(pipe) = writing.stdout.take() {
             reader.command.stdin(pipe);
         }
-        let read = reader.start().and_then(|mut child| reader.wait(&mut child, Duration::MAX));
+        let read = reader
+            .start()
+            .and_then(|mut child| reader.wait(&mut child, Duration::MAX));
         // Our copy of the pipe's end would keep the writer from ever noticing
         // that nobody reads.
         reader.command.stdin(Stdio::null());
@@ -151,8 +160,13 @@ impl Program {
 
     fn start(&mut self) -> Result<Child, ProgramError> {
         self.command.spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ProgramError::NotFound { program: self.name.clone() },
-            _ => ProgramError::NotStarted { program: self.name.clone(), source },
+            io::ErrorKind::NotFound => ProgramError::NotFound {
+                program: self.name.clone(),
+            },
+            _ => ProgramError::NotStarted {
+                program: self.name.clone(),
+                source,
+            },
         })
     }
 
@@ -169,7 +183,10 @@ impl Program {
                 // It may have ended in between; either way it is reaped below.
                 let _ = child.kill();
                 child.wait().map_err(|source| self.unreadable(source))?;
-                return Err(ProgramError::TimedOut { program: self.name.clone(), limit });
+                return Err(ProgramError::TimedOut {
+                    program: self.name.clone(),
+                    limit,
+                });
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -179,7 +196,11 @@ impl Program {
         if status.success() {
             return Ok(());
         }
-        Err(ProgramError::Failed { program: self.name.clone(), status, output })
+        Err(ProgramError::Failed {
+            program: self.name.clone(),
+            status,
+            output,
+        })
     }
 
     fn each_line(&self, pipe: impl Read, line: &mut dyn FnMut(&str)) -> Result<(), ProgramError> {
@@ -197,7 +218,9 @@ impl Program {
     }
 
     fn share(&self, file: &File) -> Result<Stdio, ProgramError> {
-        file.try_clone().map(Stdio::from).map_err(|source| self.unreadable(source))
+        file.try_clone()
+            .map(Stdio::from)
+            .map_err(|source| self.unreadable(source))
     }
 
     fn read_back(&self, file: &mut File) -> Result<String, ProgramError> {
@@ -209,7 +232,10 @@ impl Program {
     }
 
     fn unreadable(&self, source: io::Error) -> ProgramError {
-        ProgramError::Unreadable { program: self.name.clone(), source }
+        ProgramError::Unreadable {
+            program: self.name.clone(),
+            source,
+        }
     }
 }
 
@@ -275,7 +301,10 @@ mod tests {
 
     #[test]
     fn captures_standard_output() {
-        let output = Program::new("sh").args(["-c", "echo yes; echo no >&2"]).capture().unwrap();
+        let output = Program::new("sh")
+            .args(["-c", "echo yes; echo no >&2"])
+            .capture()
+            .unwrap();
         assert_eq!(output, "yes\n");
     }
 
@@ -285,7 +314,14 @@ mod tests {
             .args(["-c", "seq 20 >&2; echo unseen; exit 3"])
             .capture()
             .unwrap_err();
-        let ProgramError::Failed { program, status, output } = error else { panic!("{error:?}") };
+        let ProgramError::Failed {
+            program,
+            status,
+            output,
+        } = error
+        else {
+            panic!("{error:?}")
+        };
         assert_eq!((program.as_str(), status.code()), ("sh", Some(3)));
         assert_eq!(output.lines().next(), Some("6"));
         assert_eq!(output.lines().last(), Some("20"));
@@ -293,7 +329,9 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told_by_name() {
-        let error = Program::new("/nowhere/no-such-program").capture().unwrap_err();
+        let error = Program::new("/nowhere/no-such-program")
+            .capture()
+            .unwrap_err();
         assert!(
             matches!(error, ProgramError::NotFound { program } if program == "no-such-program")
         );
@@ -303,16 +341,20 @@ mod tests {
     fn a_program_over_its_limit_is_killed_though_its_child_holds_the_output() {
         let limit = Duration::from_millis(50);
         let started = Instant::now();
-        let error =
-            Program::new("sh").args(["-c", "sleep 5 & wait"]).capture_within(limit).unwrap_err();
+        let error = Program::new("sh")
+            .args(["-c", "sleep 5 & wait"])
+            .capture_within(limit)
+            .unwrap_err();
         assert!(matches!(error, ProgramError::TimedOut { limit: told, .. } if told == limit));
         assert!(started.elapsed() < Duration::from_secs(4));
     }
 
     #[test]
     fn a_pipe_reports_the_side_that_failed() {
-        let error =
-            Program::new("sh").args(["-c", "yes"]).pipe_into(Program::new("false")).unwrap_err();
+        let error = Program::new("sh")
+            .args(["-c", "yes"])
+            .pipe_into(Program::new("false"))
+            .unwrap_err();
         assert!(matches!(error, ProgramError::Failed { program, .. } if program == "false"));
     }
 

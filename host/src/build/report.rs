@@ -20,7 +20,11 @@ pub trait Report: Debug + Sync {
 
 /// The report that suits standard error: a spinner on a terminal, else lines.
 pub fn for_standard_error() -> Box<dyn Report> {
-    if io::stderr().is_terminal() { Box::new(Spinner::default()) } else { Box::new(Lines) }
+    if io::stderr().is_terminal() {
+        Box::new(Spinner::default())
+    } else {
+        Box::new(Lines)
+    }
 }
 
 /// One line on standard error for each step, for logs and pipes.

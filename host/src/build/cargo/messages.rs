@@ -17,7 +17,10 @@ impl Metadata {
     pub(super) fn package_of(&self, manifest: &Path) -> Option<&Package> {
         self.packages.iter().find(|package| {
             package.manifest_path == manifest
-                || package.manifest_path.canonicalize().is_ok_and(|path| path == manifest)
+                || package
+                    .manifest_path
+                    .canonicalize()
+                    .is_ok_and(|path| path == manifest)
         })
     }
 }
@@ -38,7 +41,9 @@ pub(super) struct Package {
 impl Package {
     pub(super) fn has_cdylib(&self) -> bool {
         let is_cdylib = |crate_type: &String| crate_type == "cdylib";
-        self.targets.iter().any(|target| target.crate_types.iter().any(is_cdylib))
+        self.targets
+            .iter()
+            .any(|target| target.crate_types.iter().any(is_cdylib))
     }
 
     pub(super) fn is_from_registry(&self) -> bool {
@@ -76,8 +81,10 @@ impl Artifact {
 
     /// The WebAssembly file among what was built.
     pub(super) fn module(&self) -> Option<&Path> {
-        let is_wasm =
-            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+        let is_wasm = |path: &&PathBuf| {
+            path.extension()
+                .is_some_and(|extension| extension == "wasm")
+        };
         self.filenames.iter().find(is_wasm).map(PathBuf::as_path)
     }
 }
@@ -111,9 +118,16 @@ mod tests {
     fn finds_the_package_of_a_manifest() {
         let metadata: Metadata = serde_json::from_str(METADATA).unwrap();
         let package = metadata.package_of(Path::new("/skill/Cargo.toml")).unwrap();
-        assert_eq!((package.name.as_str(), package.version.as_str()), ("hello", "0.2.0"));
+        assert_eq!(
+            (package.name.as_str(), package.version.as_str()),
+            ("hello", "0.2.0")
+        );
         assert!(package.has_cdylib() && !package.is_from_registry());
-        assert!(metadata.package_of(Path::new("/other/Cargo.toml")).is_none());
+        assert!(
+            metadata
+                .package_of(Path::new("/other/Cargo.toml"))
+                .is_none()
+        );
     }
 
     #[test]
@@ -133,7 +147,12 @@ mod tests {
 
     #[test]
     fn other_lines_are_no_artifacts() {
-        for line in ["", "warning: hello", r#"{"reason":"build-finished","success":true}"#, "{}"] {
+        for line in [
+            "",
+            "warning: hello",
+            r#"{"reason":"build-finished","success":true}"#,
+            "{}",
+        ] {
             assert_eq!(Artifact::parse(line), None, "{line}");
         }
     }

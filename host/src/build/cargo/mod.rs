@@ -61,7 +61,9 @@ pub fn compile(
     let metadata = read_metadata(&manifest, toolchain)?;
     let package = metadata
         .package_of(&manifest)
-        .ok_or_else(|| BuildError::NoPackage { manifest: manifest.clone() })?;
+        .ok_or_else(|| BuildError::NoPackage {
+            manifest: manifest.clone(),
+        })?;
     require_cdylib(package, &manifest)?;
     report.done(&format!("Building {} {}", package.name, package.version));
     let component = build(package, &metadata, &manifest, toolchain)?;
@@ -77,10 +79,17 @@ pub fn compile(
 
 fn find_manifest(folder: &Path) -> Result<PathBuf, BuildError> {
     let manifest = folder.join("Cargo.toml");
-    manifest.canonicalize().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => BuildError::NoManifest { folder: folder.to_owned() },
-        _ => BuildError::Files { path: manifest, source },
-    })
+    manifest
+        .canonicalize()
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => BuildError::NoManifest {
+                folder: folder.to_owned(),
+            },
+            _ => BuildError::Files {
+                path: manifest,
+                source,
+            },
+        })
 }
 
 /// Resolves the dependencies too: what is not there yet is fetched. Where the
@@ -88,7 +97,13 @@ fn find_manifest(folder: &Path) -> Result<PathBuf, BuildError> {
 fn read_metadata(manifest: &Path, toolchain: &Toolchain) -> Result<Metadata, BuildError> {
     let ask = |offline: &[&str]| {
         cargo(toolchain, manifest)
-            .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--filter-platform",
+                TARGET,
+            ])
             .args(offline)
             .arg("--manifest-path")
             .arg(manifest)
@@ -102,7 +117,9 @@ fn require_cdylib(package: &Package, manifest: &Path) -> Result<(), BuildError> 
     if package.has_cdylib() {
         return Ok(());
     }
-    Err(BuildError::NotCdylib { manifest: manifest.to_owned() })
+    Err(BuildError::NotCdylib {
+        manifest: manifest.to_owned(),
+    })
 }
 
 fn build(
@@ -125,7 +142,12 @@ fn build(
             "--target",
             TARGET,
         ])
-        .args(["--message-format", "json-render-diagnostics", "--package", &package.id])
+        .args([
+            "--message-format",
+            "json-render-diagnostics",
+            "--package",
+            &package.id,
+        ])
         .arg("--manifest-path")
         .arg(manifest)
         .args(PROFILE.iter().flat_map(|setting| ["--config", setting]))
@@ -136,11 +158,18 @@ fn build(
         .iter()
         .filter(|artifact| artifact.package_id == package.id)
         .find_map(Artifact::module)
-        .ok_or_else(|| BuildError::NoComponent { name: package.name.clone() })?;
+        .ok_or_else(|| BuildError::NoComponent {
+            name: package.name.clone(),
+        })?;
     match is_component(component) {
         Ok(true) => Ok(component.to_owned()),
-        Ok(false) => Err(BuildError::NotAComponent { path: component.to_owned() }),
-        Err(source) => Err(BuildError::Files { path: component.to_owned(), source }),
+        Ok(false) => Err(BuildError::NotAComponent {
+            path: component.to_owned(),
+        }),
+        Err(source) => Err(BuildError::Files {
+            path: component.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -148,12 +177,16 @@ fn build(
 /// the compiler that was tried.
 fn cargo(toolchain: &Toolchain, manifest: &Path) -> Program {
     let folder = manifest.parent().unwrap_or(manifest);
-    Program::new(&toolchain.cargo).folder(folder).env("RUSTC", &toolchain.rustc)
+    Program::new(&toolchain.cargo)
+        .folder(folder)
+        .env("RUSTC", &toolchain.rustc)
 }
 
 fn refused(source: ProgramError, package: &Package) -> BuildError {
     match source {
-        ProgramError::Failed { .. } => BuildError::DoesNotCompile { name: package.name.clone() },
+        ProgramError::Failed { .. } => BuildError::DoesNotCompile {
+            name: package.name.clone(),
+        },
         other => BuildError::Program(other),
     }
 }

@@ -60,7 +60,10 @@ fn remappings(metadata: &Metadata, compiler: &Compiler) -> Vec<(PathBuf, String)
             Some(registry) if package.is_from_registry() => {
                 mapped.push((registry.to_owned(), "/registry".to_owned()));
             }
-            _ => mapped.push((folder.to_owned(), format!("/{}-{}", package.name, package.version))),
+            _ => mapped.push((
+                folder.to_owned(),
+                format!("/{}-{}", package.name, package.version),
+            )),
         }
     }
     // The compiler takes the last prefix that matches: the longest must win.
@@ -75,7 +78,9 @@ fn depth(path: &Path) -> usize {
 }
 
 fn unicode(path: &Path) -> Result<&str, BuildError> {
-    path.to_str().ok_or_else(|| BuildError::NotUnicode { path: path.to_owned() })
+    path.to_str().ok_or_else(|| BuildError::NotUnicode {
+        path: path.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -111,6 +116,9 @@ mod tests {
             ("/home/ada/.cargo/registry/src/index", "/registry"),
             ("/opt/rust/lib/rustlib/src/rust", "/rustc/abc"),
         ];
-        assert_eq!(mapped, expected.map(|(from, to)| (from.to_owned(), to.to_owned())));
+        assert_eq!(
+            mapped,
+            expected.map(|(from, to)| (from.to_owned(), to.to_owned()))
+        );
     }
 }

@@ -65,33 +65,44 @@ fn require_name(name: &str) -> Result<(), NewError> {
     if begins_well && name.len() <= MAX_NAME_BYTES && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(NewError::InvalidName { name: name.to_owned() })
+    Err(NewError::InvalidName {
+        name: name.to_owned(),
+    })
 }
 
 fn require_free(folder: &Path) -> Result<(), NewError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(NewError::NotEmpty { folder: folder.to_owned() }),
+            Some(_) => Err(NewError::NotEmpty {
+                folder: folder.to_owned(),
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(NewError::Files { path: folder.to_owned(), source }),
+        Err(source) => Err(NewError::Files {
+            path: folder.to_owned(),
+            source,
+        }),
     }
 }
 
 fn locate(sdk: SdkSource, data_dir: &Path) -> Result<PathBuf, NewError> {
     match sdk {
         SdkSource::Embedded => sdk::unpack(data_dir),
-        SdkSource::Folder(folder) if folder.join("Cargo.toml").is_file() => {
-            absolute(&folder).map_err(|source| NewError::Files { path: folder, source })
-        }
+        SdkSource::Folder(folder) if folder.join("Cargo.toml").is_file() => absolute(&folder)
+            .map_err(|source| NewError::Files {
+                path: folder,
+                source,
+            }),
         SdkSource::Folder(folder) => Err(NewError::NoSdk { folder }),
     }
 }
 
 /// Quoted and escaped: a JSON string is a TOML string.
 fn toml_string(path: &Path) -> Result<String, NewError> {
-    let text = path.to_str().ok_or_else(|| NewError::NotUnicode { path: path.to_owned() })?;
+    let text = path.to_str().ok_or_else(|| NewError::NotUnicode {
+        path: path.to_owned(),
+    })?;
     Ok(serde_json::Value::from(text).to_string())
 }
 
@@ -102,9 +113,15 @@ fn publish(
     fill: impl FnOnce(&Path) -> Result<(), NewError>,
 ) -> Result<(), NewError> {
     let parent = folder.parent().unwrap_or(folder);
-    let files = |source| NewError::Files { path: folder.to_owned(), source };
+    let files = |source| NewError::Files {
+        path: folder.to_owned(),
+        source,
+    };
     fs::create_dir_all(parent).map_err(files)?;
-    let private = tempfile::Builder::new().prefix(".new-").tempdir_in(parent).map_err(files)?;
+    let private = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(parent)
+        .map_err(files)?;
     // One level down: the outer folder is closed to other users, this is not.
     let draft = private.path().join("draft");
     fill(&draft)?;
@@ -115,7 +132,10 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), NewError> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, bytes))
-        .map_err(|source| NewError::Files { path: path.to_owned(), source })
+        .map_err(|source| NewError::Files {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Why there is no fresh skill.
@@ -163,8 +183,9 @@ mod tests {
 
     fn names_in(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -172,8 +193,13 @@ mod tests {
     #[test]
     fn a_fresh_skill_depends_on_the_unpacked_sdk() {
         let (parent, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let folder =
-            scaffold(parent.path(), "find-lines", SdkSource::Embedded, data.path()).unwrap();
+        let folder = scaffold(
+            parent.path(),
+            "find-lines",
+            SdkSource::Embedded,
+            data.path(),
+        )
+        .unwrap();
         assert_eq!(folder, parent.path().join("find-lines"));
         assert_eq!(names_in(parent.path()), ["find-lines"]);
         assert_eq!(
@@ -183,7 +209,10 @@ mod tests {
         let sdk = sdk::unpack(data.path()).unwrap();
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         assert!(manifest.contains("name = \"find-lines\"\n"), "{manifest}");
-        assert!(manifest.contains(&format!("path = \"{}\"", sdk.display())), "{manifest}");
+        assert!(
+            manifest.contains(&format!("path = \"{}\"", sdk.display())),
+            "{manifest}"
+        );
         assert!(sdk.join("wit/world.wit").is_file());
     }
 
@@ -193,7 +222,10 @@ mod tests {
         let folder = scaffold(parent.path(), "a", SdkSource::Embedded, data.path()).unwrap();
         for (path, _) in TEMPLATE {
             let text = fs::read_to_string(folder.join(path)).unwrap();
-            assert!(!text.contains("{{name}}") && !text.contains("{{sdk}}"), "{path}");
+            assert!(
+                !text.contains("{{name}}") && !text.contains("{{sdk}}"),
+                "{path}"
+            );
         }
     }
 
@@ -220,7 +252,17 @@ mod tests {
     #[test]
     fn names_that_are_no_skill_names_are_refused() {
         let long = "a".repeat(MAX_NAME_BYTES + 1);
-        for name in ["", "Upper", "1st", "-a", "under_score", "../up", "a/b", "é", &long] {
+        for name in [
+            "",
+            "Upper",
+            "1st",
+            "-a",
+            "under_score",
+            "../up",
+            "a/b",
+            "é",
+            &long,
+        ] {
             let error = require_name(name).unwrap_err();
             assert!(matches!(error, NewError::InvalidName { name: told } if told == name));
         }

@@ -12,17 +12,25 @@ const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk_files.rs
 /// Unpacks the SDK, unless that very version is there already, and returns its
 /// folder.
 pub(super) fn unpack(data_dir: &Path) -> Result<PathBuf, NewError> {
-    let data_dir = absolute(data_dir)
-        .map_err(|source| NewError::Files { path: data_dir.to_owned(), source })?;
+    let data_dir = absolute(data_dir).map_err(|source| NewError::Files {
+        path: data_dir.to_owned(),
+        source,
+    })?;
     let folder = data_dir.join("sdk").join(version());
     if folder.is_dir() {
         return Ok(folder);
     }
     let published = publish(&folder, |draft| {
-        FILES.iter().try_for_each(|(path, bytes)| write_file(&draft.join(path), bytes))
+        FILES
+            .iter()
+            .try_for_each(|(path, bytes)| write_file(&draft.join(path), bytes))
     });
     // Another process may have been faster; what it unpacked is the same.
-    if folder.is_dir() { Ok(folder) } else { published.map(|()| folder) }
+    if folder.is_dir() {
+        Ok(folder)
+    } else {
+        published.map(|()| folder)
+    }
 }
 
 /// Changes with each byte of the SDK: skills that exist keep theirs.
@@ -35,7 +43,12 @@ fn version() -> String {
         digest.update(bytes);
     }
     let digest = digest.finish();
-    let short: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let short: String = digest
+        .as_ref()
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{}-{short}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -60,9 +73,13 @@ mod tests {
 
     #[test]
     fn holds_the_macros_and_the_contract() {
-        for needed in
-            ["Cargo.toml", "src/lib.rs", "macros/Cargo.toml", "macros/src/lib.rs", "wit/world.wit"]
-        {
+        for needed in [
+            "Cargo.toml",
+            "src/lib.rs",
+            "macros/Cargo.toml",
+            "macros/src/lib.rs",
+            "wit/world.wit",
+        ] {
             assert!(FILES.iter().any(|(path, _)| *path == needed), "{needed}");
         }
         assert!(FILES.iter().all(|(path, _)| !path.contains("target/")));

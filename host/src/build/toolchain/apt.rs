@@ -29,7 +29,10 @@ impl Archive {
         codename: &str,
         suites: &[String],
     ) -> Result<Self, DebianError> {
-        let archive = Self { folder: folder.to_owned(), suites: suites.to_vec() };
+        let archive = Self {
+            folder: folder.to_owned(),
+            suites: suites.to_vec(),
+        };
         for needed in ["lists/partial", "cache/archives/partial", "packages"] {
             let path = folder.join(needed);
             fs::create_dir_all(&path).map_err(|source| DebianError::files(&path, source))?;
@@ -49,11 +52,13 @@ impl Archive {
         release: Option<&str>,
     ) -> Result<String, DebianError> {
         let listed = self.apt("apt-cache").args(["madison", package]).capture()?;
-        pick_version(&listed, release).map(str::to_owned).ok_or_else(|| DebianError::NoPackage {
-            package: package.to_owned(),
-            release: release.map(str::to_owned),
-            suites: self.suites.join(", "),
-        })
+        pick_version(&listed, release)
+            .map(str::to_owned)
+            .ok_or_else(|| DebianError::NoPackage {
+                package: package.to_owned(),
+                release: release.map(str::to_owned),
+                suites: self.suites.join(", "),
+            })
     }
 
     /// Downloads that version of a package and returns its path.
@@ -72,7 +77,9 @@ impl Archive {
         let entry = configured_sources()
             .into_iter()
             .find(|source| source.is_main_archive_of(codename))
-            .ok_or_else(|| DebianError::NoSource { codename: codename.to_owned() })?;
+            .ok_or_else(|| DebianError::NoSource {
+                codename: codename.to_owned(),
+            })?;
         let path = self.sources_file();
         fs::write(&path, entry.with_suites(&self.suites))
             .map_err(|source| DebianError::files(&path, source))
@@ -160,7 +167,10 @@ mod tests {
 
     #[test]
     fn picks_the_newest_package_of_a_release() {
-        assert_eq!(pick_version(MADISON, Some("1.95.0")), Some("1.95.0+dfsg1-2~bpo13+1"));
+        assert_eq!(
+            pick_version(MADISON, Some("1.95.0")),
+            Some("1.95.0+dfsg1-2~bpo13+1")
+        );
         assert_eq!(pick_version(MADISON, Some("1.9.0")), Some("1.9.0+dfsg1-1"));
         assert_eq!(pick_version(MADISON, None), Some("1.95.0+dfsg1-2~bpo13+1"));
     }
@@ -181,7 +191,10 @@ mod tests {
         fs::write(folder.path().join("wasi-libc-dev_1_all.deb"), "").unwrap();
         let package = folder.path().join("wasi-libc_0.0~git_all.deb");
         fs::write(&package, "").unwrap();
-        assert_eq!(find_package(folder.path(), "wasi-libc").unwrap(), Some(package));
+        assert_eq!(
+            find_package(folder.path(), "wasi-libc").unwrap(),
+            Some(package)
+        );
         assert_eq!(find_package(folder.path(), "rust-src").unwrap(), None);
     }
 }

@@ -18,11 +18,15 @@ pub(in crate::build) struct Compiler {
 impl Compiler {
     /// The one that `cargo build` would use in `folder`.
     pub(in crate::build) fn active(folder: &Path) -> Result<Self, ProgramError> {
-        let printed =
-            Program::new("rustc").args(["--print", "sysroot"]).folder(folder).capture()?;
+        let printed = Program::new("rustc")
+            .args(["--print", "sysroot"])
+            .folder(folder)
+            .capture()?;
         let sysroot = PathBuf::from(printed.trim_end());
-        let verbose =
-            Program::new(program_in(&sysroot, "rustc")).arg("-vV").folder(folder).capture()?;
+        let verbose = Program::new(program_in(&sysroot, "rustc"))
+            .arg("-vV")
+            .folder(folder)
+            .capture()?;
         Ok(Self::at(sysroot, &verbose))
     }
 
@@ -45,12 +49,19 @@ impl Compiler {
 
 /// Where a sysroot has the libraries of the guest target.
 pub(super) fn library_in(sysroot: &Path) -> PathBuf {
-    sysroot.join("lib/rustlib").join(crate::build::TARGET).join("lib")
+    sysroot
+        .join("lib/rustlib")
+        .join(crate::build::TARGET)
+        .join("lib")
 }
 
 fn program_in(sysroot: &Path, name: &str) -> PathBuf {
     let path = sysroot.join("bin").join(name);
-    if path.is_file() { path } else { PathBuf::from(name) }
+    if path.is_file() {
+        path
+    } else {
+        PathBuf::from(name)
+    }
 }
 
 /// What `rustc -vV` says.
@@ -69,8 +80,9 @@ pub(in crate::build) struct Version {
 impl Version {
     fn parse(verbose: &str) -> Self {
         let field = |name: &str| {
-            let value =
-                verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let value = verbose
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             value.unwrap_or_default().to_owned()
         };
         Self {

@@ -73,7 +73,10 @@ pub enum DebianError {
 
 impl DebianError {
     pub(super) fn files(path: &Path, source: io::Error) -> Self {
-        Self::Files { path: path.to_owned(), source }
+        Self::Files {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -91,7 +94,9 @@ pub(super) fn build(
 ) -> Result<PathBuf, DebianError> {
     let codename = require_debian()?;
     if !compiler.version.is_stable() {
-        return Err(DebianError::NotStable { release: compiler.version.release.clone() });
+        return Err(DebianError::NotStable {
+            release: compiler.version.release.clone(),
+        });
     }
     let work = fresh_work_folder(cache_dir)?;
     let ingredients = fetch(work.path(), &codename, &compiler.version.release, report)?;
@@ -114,7 +119,10 @@ fn fresh_work_folder(cache_dir: &Path) -> Result<TempDir, DebianError> {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new().prefix(WORK_PREFIX).tempdir_in(cache_dir).map_err(files)
+    tempfile::Builder::new()
+        .prefix(WORK_PREFIX)
+        .tempdir_in(cache_dir)
+        .map_err(files)
 }
 
 /// The suites that may have the release, small lists first.
@@ -154,7 +162,9 @@ fn fetch_from(
     let archive = Archive::open(&folder.join("apt"), codename, suites)?;
     let source = archive.newest("rust-src", Some(release))?;
     let c_library = archive.newest("wasi-libc", None)?;
-    report.detail(&format!("downloading rust-src {source} and wasi-libc {c_library}"));
+    report.detail(&format!(
+        "downloading rust-src {source} and wasi-libc {c_library}"
+    ));
     let source = archive.download("rust-src", &source)?;
     let c_library = archive.download("wasi-libc", &c_library)?;
     report.detail("unpacking");
@@ -169,16 +179,29 @@ fn unpack_library(package: &Path, folder: &Path) -> Result<PathBuf, DebianError>
     let unpacked = folder.join("rust-src");
     fs::create_dir_all(&unpacked).map_err(|source| DebianError::files(&unpacked, source))?;
     let select = Program::new("tar")
-        .args(["-x", "--strip-components=4", "--wildcards", "--no-wildcards-match-slash", "-C"])
+        .args([
+            "-x",
+            "--strip-components=4",
+            "--wildcards",
+            "--no-wildcards-match-slash",
+            "-C",
+        ])
         .arg(&unpacked)
         .arg("./usr/src/rustc-*/library");
-    Program::new("dpkg-deb").arg("--fsys-tarfile").arg(package).pipe_into(select)?;
+    Program::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(package)
+        .pipe_into(select)?;
     require(unpacked.join("library"), "sysroot/Cargo.toml")
 }
 
 fn unpack_c_library(package: &Path, folder: &Path) -> Result<PathBuf, DebianError> {
     let unpacked = folder.join("wasi-libc");
-    Program::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked).capture()?;
+    Program::new("dpkg-deb")
+        .arg("-x")
+        .arg(package)
+        .arg(&unpacked)
+        .capture()?;
     require(unpacked.join("usr/lib").join(TARGET), "libc.a")
 }
 

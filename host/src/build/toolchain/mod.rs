@@ -92,7 +92,9 @@ impl FromStr for Route {
         Self::ALL
             .into_iter()
             .find(|route| route.to_string() == text)
-            .ok_or_else(|| UnknownRoute { given: text.to_owned() })
+            .ok_or_else(|| UnknownRoute {
+                given: text.to_owned(),
+            })
     }
 }
 
@@ -125,7 +127,11 @@ impl Toolchain {
     }
 
     fn with_built_library(compiler: &Compiler, sysroot: PathBuf) -> Self {
-        Self::of(compiler, Some(sysroot), "with a standard library built from Debian's source")
+        Self::of(
+            compiler,
+            Some(sysroot),
+            "with a standard library built from Debian's source",
+        )
     }
 
     fn of(compiler: &Compiler, sysroot: Option<PathBuf>, origin: &str) -> Self {
@@ -166,7 +172,10 @@ pub fn ensure(
     cache_dir: &Path,
     report: &dyn Report,
 ) -> Result<Toolchain, ToolchainError> {
-    let unusable = |source| ToolchainError::Cache { folder: cache_dir.to_owned(), source };
+    let unusable = |source| ToolchainError::Cache {
+        folder: cache_dir.to_owned(),
+        source,
+    };
     let compiler = Compiler::active(folder).map_err(ToolchainError::NoCompiler)?;
     // The compiler runs in other folders than the caller's.
     let cache_dir = &absolute(cache_dir).map_err(unusable)?;
@@ -282,7 +291,10 @@ pub enum RouteError {
 }
 
 fn listed(failures: &[RouteFailure]) -> String {
-    failures.iter().map(|failure| format!("\n  {}: {}", failure.route, failure.reason)).collect()
+    failures
+        .iter()
+        .map(|failure| format!("\n  {}: {}", failure.route, failure.reason))
+        .collect()
 }
 
 #[cfg(test)]
@@ -295,7 +307,12 @@ mod tests {
             assert_eq!(route.to_string().parse(), Ok(route));
         }
         let error = "Debian".parse::<Route>().unwrap_err();
-        assert_eq!(error, UnknownRoute { given: "Debian".to_owned() });
+        assert_eq!(
+            error,
+            UnknownRoute {
+                given: "Debian".to_owned()
+            }
+        );
     }
 
     #[test]
@@ -310,8 +327,14 @@ mod tests {
     #[test]
     fn the_error_gives_the_reason_of_each_route_and_a_way_out() {
         let failures = vec![
-            RouteFailure { route: Route::Present, reason: RouteError::NothingPresent },
-            RouteFailure { route: Route::Debian, reason: DebianError::NotDebian.into() },
+            RouteFailure {
+                route: Route::Present,
+                reason: RouteError::NothingPresent,
+            },
+            RouteFailure {
+                route: Route::Debian,
+                reason: DebianError::NotDebian.into(),
+            },
         ];
         assert_eq!(
             ToolchainError::NoRoute { failures }.to_string(),

@@ -78,7 +78,15 @@ pub(in crate::build) fn link(
     let component = folder.path().join("probe.wasm");
     fs::write(&source, SOURCE)?;
     let mut rustc = Program::new(&compiler.rustc)
-        .args(["--edition", "2024", "--crate-type", "cdylib", "--target", TARGET, "-o"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "cdylib",
+            "--target",
+            TARGET,
+            "-o",
+        ])
         .arg(&component)
         .arg(&source)
         .folder(folder.path());
@@ -86,19 +94,29 @@ pub(in crate::build) fn link(
         rustc = rustc.arg("--sysroot").arg(sysroot);
     }
     rustc.capture()?;
-    if is_component(&component)? { Ok(()) } else { Err(ProbeError::NotAComponent) }
+    if is_component(&component)? {
+        Ok(())
+    } else {
+        Err(ProbeError::NotAComponent)
+    }
 }
 
 /// Whether a file begins like a component.
 pub(in crate::build) fn is_component(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
-    fs::File::open(path)?.take(COMPONENT_PREAMBLE.len() as u64).read_to_end(&mut start)?;
+    fs::File::open(path)?
+        .take(COMPONENT_PREAMBLE.len() as u64)
+        .read_to_end(&mut start)?;
     Ok(start == COMPONENT_PREAMBLE)
 }
 
 fn require_library(compiler: &Compiler, sysroot: Option<&Path>) -> Result<(), ProbeError> {
     let folder = sysroot.map_or_else(|| compiler.own_library(), library_in);
-    if folder.is_dir() { Ok(()) } else { Err(ProbeError::NoStandardLibrary { folder }) }
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(ProbeError::NoStandardLibrary { folder })
+    }
 }
 
 /// A compiler with a standard library.
@@ -126,7 +144,9 @@ fn recall(cache_dir: &Path) -> Vec<Pair> {
 }
 
 fn remember(cache_dir: &Path, pairs: &[Pair]) -> io::Result<()> {
-    let latest = pairs.get(pairs.len().saturating_sub(REMEMBERED)..).unwrap_or_default();
+    let latest = pairs
+        .get(pairs.len().saturating_sub(REMEMBERED)..)
+        .unwrap_or_default();
     fs::create_dir_all(cache_dir)?;
     let mut file = tempfile::NamedTempFile::new_in(cache_dir)?;
     file.write_all(&serde_json::to_vec(latest)?)?;
@@ -139,7 +159,11 @@ mod tests {
     use super::*;
 
     fn pair(version: &str) -> Pair {
-        Pair { version: version.to_owned(), compiler: "/bin/rustc".into(), sysroot: None }
+        Pair {
+            version: version.to_owned(),
+            compiler: "/bin/rustc".into(),
+            sysroot: None,
+        }
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub(super) fn debian_codename(os_release: &str) -> Option<String> {
 }
 
 fn os_release_value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
     Some(value.trim().trim_matches(['"', '\'']))
 }
 
@@ -55,11 +57,17 @@ impl Source {
         let mut stanza = String::new();
         for (name, value) in &self.fields {
             let replaced = ["Types", "Suites", "Components", "Enabled"];
-            if !replaced.iter().any(|field| field.eq_ignore_ascii_case(name)) {
+            if !replaced
+                .iter()
+                .any(|field| field.eq_ignore_ascii_case(name))
+            {
                 stanza.push_str(&format!("{name}: {value}\n"));
             }
         }
-        format!("Types: deb\nSuites: {}\nComponents: main\n{stanza}\n", suites.join(" "))
+        format!(
+            "Types: deb\nSuites: {}\nComponents: main\n{stanza}\n",
+            suites.join(" ")
+        )
     }
 
     fn read_line(&mut self, line: &str) {
@@ -92,7 +100,11 @@ impl Source {
         ];
         for option in options.split_whitespace() {
             let (name, value) = option.split_once('=')?;
-            let name = if name == "arch" { "Architectures" } else { name };
+            let name = if name == "arch" {
+                "Architectures"
+            } else {
+                name
+            };
             fields.push((name.to_owned(), value.replace(',', " ")));
         }
         Some(Self { fields })
@@ -141,7 +153,10 @@ Enabled: no
             debian_codename("ID=\"debian\"\nVERSION_CODENAME='trixie'").as_deref(),
             Some("trixie")
         );
-        assert_eq!(debian_codename("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n"), None);
+        assert_eq!(
+            debian_codename("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n"),
+            None
+        );
         assert_eq!(debian_codename("ID=debian\n"), None);
     }
 
@@ -149,8 +164,10 @@ Enabled: no
     fn finds_the_main_archive_among_stanzas() {
         let sources = Source::parse_stanzas(STANZAS);
         assert_eq!(sources.len(), 2);
-        let main: Vec<&Source> =
-            sources.iter().filter(|source| source.is_main_archive_of("bookworm")).collect();
+        let main: Vec<&Source> = sources
+            .iter()
+            .filter(|source| source.is_main_archive_of("bookworm"))
+            .collect();
         assert_eq!(main, [&sources[0]]);
     }
 

@@ -61,12 +61,23 @@ fn compile(
             let _ = writeln!(file, "{line}");
             report.detail(line.trim());
         })
-        .map_err(|source| DebianError::NotBuilt { log: log.to_owned(), source })
+        .map_err(|source| DebianError::NotBuilt {
+            log: log.to_owned(),
+            source,
+        })
 }
 
 fn cargo_build(compiler: &Compiler, library: &Path, target_dir: &Path) -> Program {
     Program::new(&compiler.cargo)
-        .args(["build", "--release", "--locked", "--target", TARGET, "--features", "backtrace"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+            "--features",
+            "backtrace",
+        ])
         .args(["--manifest-path", "sysroot/Cargo.toml", "--target-dir"])
         .arg(target_dir)
         .args([
@@ -81,7 +92,10 @@ fn cargo_build(compiler: &Compiler, library: &Path, target_dir: &Path) -> Progra
         .env("RUSTC", &compiler.rustc)
         .env("RUSTC_WRAPPER", "")
         .env("RUSTC_WORKSPACE_WRAPPER", "")
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, library).join("\x1f"))
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rustflags(compiler, library).join("\x1f"),
+        )
         // The standard library uses unstable features of its own compiler.
         // What is built against it later is plain stable Rust.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -106,9 +120,10 @@ fn collect(libraries: &Path, c_library: &Path, into: &Path) -> io::Result<()> {
     fs::create_dir_all(&self_contained)?;
     for entry in fs::read_dir(libraries)? {
         let path = entry?.path();
-        if let (Some("rlib"), Some(name)) =
-            (path.extension().and_then(|it| it.to_str()), path.file_name())
-        {
+        if let (Some("rlib"), Some(name)) = (
+            path.extension().and_then(|it| it.to_str()),
+            path.file_name(),
+        ) {
             fs::copy(&path, into.join(name))?;
         }
     }
