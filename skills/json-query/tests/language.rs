@@ -1,5 +1,11 @@
 //! What the language of the expressions can do, and what it refuses.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use json_query::document;
 use json_query::program::{Program, RuntimeError};
 use json_query::syntax::SyntaxError;

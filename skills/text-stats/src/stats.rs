@@ -56,7 +56,7 @@ impl Stats {
             characters: number(characters),
             characters_without_spaces: number(characters - spaces),
             words: counts.words,
-            distinct_words: number(vocabulary.len()),
+            distinct_words: number(vocabulary.size()),
             sentences: counts.sentences,
             paragraphs: number(paragraphs(text)),
             lines: number(text.lines().count()),

@@ -53,7 +53,7 @@ impl Vocabulary {
     }
 
     /// The number of different words.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.0.len()
     }
 
