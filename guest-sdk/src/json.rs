@@ -6,7 +6,7 @@
 
 /// Writes JSON into a buffer as far as it reaches, and counts all of it.
 #[derive(Debug)]
-pub struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
     length: usize,
     /// Whether a value was just written, so that a comma must come next.
@@ -15,7 +15,7 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// A writer at the start of `buffer`.
-    pub const fn new(buffer: &'a mut [u8]) -> Self {
+    pub(crate) const fn new(buffer: &'a mut [u8]) -> Self {
         Self {
             buffer,
             length: 0,
@@ -24,43 +24,43 @@ impl<'a> Writer<'a> {
     }
 
     /// Bytes written so far, also those for which there was no room.
-    pub const fn length(&self) -> usize {
+    pub(crate) const fn length(&self) -> usize {
         self.length
     }
 
     /// Begins an object or an array, with `{` or `[`.
-    pub const fn open(&mut self, bracket: &str) {
+    pub(crate) const fn open(&mut self, bracket: &str) {
         self.separate();
         self.push(bracket.as_bytes());
     }
 
     /// Ends what [`Writer::open`] began, with `}` or `]`.
-    pub const fn close(&mut self, bracket: &str) {
+    pub(crate) const fn close(&mut self, bracket: &str) {
         self.push(bracket.as_bytes());
         self.after_value = true;
     }
 
     /// The name of an object's next member.
-    pub const fn key(&mut self, name: &str) {
+    pub(crate) const fn key(&mut self, name: &str) {
         self.string(name);
         self.push(b":");
         self.after_value = false;
     }
 
     /// A value that is JSON text already.
-    pub const fn json(&mut self, text: &str) {
+    pub(crate) const fn json(&mut self, text: &str) {
         self.separate();
         self.push(text.as_bytes());
         self.after_value = true;
     }
 
     /// A boolean.
-    pub const fn boolean(&mut self, value: bool) {
+    pub(crate) const fn boolean(&mut self, value: bool) {
         self.json(if value { "true" } else { "false" });
     }
 
     /// A whole number.
-    pub const fn integer(&mut self, value: i128) {
+    pub(crate) const fn integer(&mut self, value: i128) {
         self.separate();
         if value < 0 {
             self.push(b"-");
@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A string, escaped as RFC 8259 wants it.
-    pub const fn string(&mut self, text: &str) {
+    pub(crate) const fn string(&mut self, text: &str) {
         self.separate();
         self.push(b"\"");
         let mut rest = text.as_bytes();

@@ -86,3 +86,6 @@ pub mod __private {
     pub use crate::host::bindings;
     pub use crate::tool::{ExportedTool, ToolResult, call, default_value};
 }
+
+#[cfg(doctest)]
+mod refusals;

@@ -24,7 +24,7 @@ impl Skill {
         json
     }
 
-    const fn write(&self, writer: &mut Writer<'_>) {
+    pub(crate) const fn write(&self, writer: &mut Writer<'_>) {
         writer.open("{");
         writer.key("format");
         writer.integer(FORMAT);

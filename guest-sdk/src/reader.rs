@@ -2,7 +2,7 @@
 //!
 //! serde_json parses, but its own way into a type is not taken: its errors say
 //! a line and a column instead of the argument's name, and can print floating
-//! point numbers, which alone adds 40 KB to each skill.
+//! point numbers, which alone adds 20 KB to each skill.
 
 use std::fmt;
 

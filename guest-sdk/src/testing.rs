@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::json::Writer;
 use crate::{Output, Result, Skill, http, log, secrets, state};
 
 /// Calls a tool as the host does: from JSON, with defaults, and with unknown
@@ -36,6 +37,14 @@ use crate::{Output, Result, Skill, http, log, secrets, state};
 /// `invalid_arguments` for arguments that do not fit, and the tool's own errors.
 pub fn call(skill: &Skill, tool: &str, arguments: Value) -> Result<Output> {
     skill.call(tool, &arguments.to_string())
+}
+
+/// The manifest that stands in the component, to look at or to compare.
+#[must_use]
+pub fn manifest(skill: &Skill) -> Value {
+    let mut json = vec![0; skill.manifest_length()];
+    skill.write(&mut Writer::new(&mut json));
+    serde_json::from_slice(&json).unwrap_or_default()
 }
 
 /// A host for tests: answers what a tool asks, and notes what it says.

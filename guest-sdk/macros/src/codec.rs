@@ -119,7 +119,7 @@ fn take_defaults(input: &mut DeriveInput) -> Result<Vec<TokenStream>> {
 fn copy_of(input: &DeriveInput) -> DeriveInput {
     let (_, arguments, _) = input.generics.split_for_impl();
     let (name, plain) = (&input.ident, input.ident.unraw().to_string());
-    let original = quote!(#name #arguments).to_string();
+    let original = name.to_string();
     let mut copy = input.clone();
     keep_serde(&mut copy.attrs);
     copy.attrs
