@@ -337,7 +337,7 @@ mod tests {
         small: u8,
         large: i128,
         letter: char,
-        maybe: Option<Box<Everything>>,
+        maybe: Option<Box<Self>>,
         pairs: Vec<(String, Option<bool>)>,
         map: BTreeMap<String, Shape>,
         any: serde_json::Value,

@@ -16,7 +16,7 @@ use skillhost_sdk::{ErrorKind, testing};
 
 /// What a text is made of.
 #[derive(Debug, Serialize, Schema)]
-pub struct Stats {
+struct Stats {
     /// Words, as UAX #29 finds them
     words: u32,
     unit: Unit,
@@ -74,7 +74,7 @@ fn add_all(
 
 /// Says hello.
 #[tool(name = "say-hello")]
-pub fn hello(#[schema(default = "world")] mut name: String) -> Result<String, Error> {
+fn hello(#[schema(default = "world")] mut name: String) -> Result<String, Error> {
     if name.is_empty() {
         return Err(Error::not_found("nobody"));
     }
@@ -122,8 +122,55 @@ fn unknown_arguments_and_tools_are_refused() {
 }
 
 #[test]
-fn manifest() {
-    const LENGTH: usize = SKILL.manifest_length();
-    let manifest: Value = serde_json::from_slice(&SKILL.manifest::<LENGTH>()).unwrap();
-    println!("{manifest:#}");
+fn a_mismatch_names_the_argument() {
+    let error = testing::call(&SKILL, "analyze", json!({"text": "a", "top": "many"})).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArguments);
+    assert_eq!(error.message(), "`top`: expected u32, found a string");
+}
+
+#[test]
+fn the_manifest_states_what_the_source_says() {
+    let manifest = testing::manifest(&SKILL);
+    assert_eq!(manifest["format"], 1);
+    assert_eq!(manifest["name"], env!("CARGO_PKG_NAME"));
+    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    let analyze = &manifest["tools"][0];
+    assert_eq!(analyze["title"], "Analyse text");
+    assert_eq!(
+        analyze["description"],
+        "Counts the words of a \"text\".\n\nTwice."
+    );
+    let stated = json!({"read_only": true, "idempotent": true, "open_world": false});
+    assert_eq!(analyze["annotations"], stated);
+    assert_eq!(
+        analyze["input_schema"],
+        json!({
+            "type": "object",
+            "properties": {
+                "text": {"description": "The text to look at", "maxLength": 1_000_000, "type": "string"},
+                "top": {
+                    "description": "How many of the most frequent words to list",
+                    "minimum": 0, "maximum": 100, "default": 10, "type": "integer",
+                },
+                "unit": {"type": ["string", "null"], "oneOf": [
+                    {"const": "metric"},
+                    {"description": "Only for the US", "const": "us-customary"},
+                    {"type": "null"},
+                ]},
+            },
+            "required": ["text"],
+            "additionalProperties": false,
+        })
+    );
+    assert_eq!(
+        analyze["output_schema"]["required"],
+        json!(["words", "unit", "top"])
+    );
+    assert_eq!(manifest["tools"][1]["name"], "add-all");
+    assert_eq!(
+        manifest["tools"][1]["output_schema"]["properties"],
+        json!({"result": {"type": "integer"}})
+    );
+    assert_eq!(manifest["tools"][2]["annotations"], json!({}));
+    assert_eq!(manifest["tools"][2]["output_schema"], Value::Null);
 }

@@ -12,7 +12,7 @@ pub enum Literal {
     /// A number with a fraction or an exponent, as JSON text.
     Number(&'static str),
     Text(&'static str),
-    Array(&'static [Literal]),
+    Array(&'static [Self]),
 }
 
 impl Literal {

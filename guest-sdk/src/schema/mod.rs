@@ -43,19 +43,19 @@ pub enum Node {
     /// A string of one code point.
     Character,
     Array {
-        items: &'static Node,
+        items: &'static Self,
         unique: bool,
         length: Option<usize>,
     },
     Tuple {
-        items: &'static [&'static Node],
+        items: &'static [&'static Self],
     },
     /// An object whose keys are not known beforehand.
     Map {
-        values: &'static Node,
+        values: &'static Self,
     },
     Nullable {
-        inner: &'static Node,
+        inner: &'static Self,
     },
     Object {
         fields: &'static [Field],
@@ -70,16 +70,16 @@ pub enum Node {
     },
     /// Exactly one of the variants.
     OneOf {
-        variants: &'static [&'static Node],
+        variants: &'static [&'static Self],
     },
     /// At least one of the variants.
     AnyOf {
-        variants: &'static [&'static Node],
+        variants: &'static [&'static Self],
     },
     /// `inner` with keywords that take the place of its own.
     Annotated {
         keywords: &'static [Keyword],
-        inner: &'static Node,
+        inner: &'static Self,
     },
     /// The members of a schema that the author wrote, each name with its JSON.
     Raw {

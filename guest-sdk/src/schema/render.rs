@@ -11,7 +11,7 @@ pub(crate) const fn schema(writer: &mut Writer<'_>, node: &Node, direction: Dire
 /// Keywords that stand outside a node and replace its own.
 struct Outer<'a> {
     keywords: &'a [Keyword],
-    next: Option<&'a Outer<'a>>,
+    next: Option<&'a Self>,
 }
 
 impl Outer<'_> {
