@@ -116,7 +116,7 @@ fn simple(
     /// By hand
     #[schema(raw = r#"{"type": "string", "format": "date"}"#)]
     date: Option<String>,
-    #[serde(rename = "other")] renamed: Box<i16>,
+    #[serde(rename = "other")] renamed: i16,
     #[schema(default = None)] nothing: Option<i64>,
 ) -> Result<String> {
     Ok(String::new())
@@ -148,13 +148,15 @@ fn enums(
     Ok(Internal::Empty)
 }
 
+type Enums = (Vec<External>, Vec<Internal>, Vec<Adjacent>);
+
 /// Gives it back.
 #[tool]
 fn echo(
     external: Vec<External>,
     internal: Vec<Internal>,
     adjacent: Vec<Adjacent>,
-) -> Result<Vec<(Vec<External>, Vec<Internal>, Vec<Adjacent>)>> {
+) -> Result<Vec<Enums>> {
     Ok(vec![(external, internal, adjacent)])
 }
 
