@@ -123,6 +123,12 @@ impl Host {
         self.registry.all().values().cloned().collect()
     }
 
+    /// The limits of a call whose skill has none of its own.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// How many components this host has begun to compile.
     #[must_use]
     pub fn compilations(&self) -> u64 {

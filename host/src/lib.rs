@@ -6,20 +6,22 @@
 //! [`Host::invoke`] is the one way in. The modules stand in the order in which
 //! a call passes through them.
 
-mod admission;
-pub mod answer;
-pub mod artifact;
-pub mod compile;
 pub mod config;
-pub mod event;
-mod host;
-pub mod invocation;
 pub mod manifest;
-pub mod policy;
+pub mod invocation;
 mod registry;
-mod run;
-mod sandbox;
+mod admission;
+pub mod policy;
+pub mod artifact;
 pub mod verify;
+pub mod compile;
+mod sandbox;
+mod run;
+pub mod event;
+pub mod answer;
+mod host;
+pub mod mcp;
+pub mod cli;
 
 pub mod build;
 pub mod sign;

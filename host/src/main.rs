@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The `skillhost` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skillhost::cli::main()
+}

@@ -1,0 +1,280 @@
+//! The `skillhost` command: arguments, one file for each command, and exit
+//! codes. Data goes to standard output, everything else to standard error.
+
+mod author;
+mod completions;
+mod doctor;
+mod inspect;
+mod keys;
+mod list;
+mod options;
+mod report;
+mod run;
+mod serve;
+mod terminal;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Places};
+use crate::error::{Error, Kind, Result};
+
+/// How a command ended. Scripts rely on these numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// It did what it was asked.
+    Ok = 0,
+    /// The tool failed.
+    ToolFailed = 1,
+    /// The command line, a file or the configuration is wrong.
+    Usage = 2,
+    /// The skill is not trusted.
+    Untrusted = 3,
+    /// A grant is missing.
+    Denied = 4,
+    /// A limit was reached.
+    Limit = 5,
+    /// The host failed.
+    Host = 6,
+}
+
+impl From<Kind> for ExitStatus {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::GuestFailed | Kind::Trapped | Kind::InvalidOutput | Kind::Cancelled => {
+                Self::ToolFailed
+            }
+            Kind::InvalidRequest
+            | Kind::UnknownTool
+            | Kind::InvalidInput
+            | Kind::InputTooLarge
+            | Kind::ComponentInvalid
+            | Kind::ManifestInvalid
+            | Kind::ConfigInvalid
+            | Kind::ConfigInsecure => Self::Usage,
+            Kind::SignatureMissing
+            | Kind::SignatureInvalid
+            | Kind::IdentityMismatch
+            | Kind::ThresholdUnmet
+            | Kind::DigestMismatch
+            | Kind::ArtifactChanged => Self::Untrusted,
+            Kind::Denied => Self::Denied,
+            Kind::CompileLimit
+            | Kind::FuelExhausted
+            | Kind::DeadlineExceeded
+            | Kind::MemoryLimit
+            | Kind::StackExhausted
+            | Kind::OutputLimit
+            | Kind::HostcallLimit
+            | Kind::ResourceLimit => Self::Limit,
+            Kind::Overloaded | Kind::AuditUnavailable | Kind::Internal => Self::Host,
+        }
+    }
+}
+
+/// Runs a chat assistant's tools ("skills") as WebAssembly components: each
+/// verified at the moment it runs, in a sandbox with only what was granted.
+#[derive(Debug, Parser)]
+#[command(name = "skillhost", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Configuration file [default: skillhost.toml in the user's configuration folder]
+    #[arg(long, global = true, value_name = "FILE", env = "SKILLHOST_CONFIG")]
+    config: Option<PathBuf>,
+    /// Show the host's own diagnostics on standard error
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skillhost new hello                                  begin a skill
+  skillhost run hello --input '{\"text\": \"Hi\"}'         build it, sign it with your own key, run it
+  skillhost run hello                                  what its tools are and take
+  skillhost run skills/file-search --allow-dir . --input '{\"pattern\": \"fn main\"}'
+  skillhost build hello --install && skillhost serve   offer it to a chat assistant
+
+Exit codes:
+  0 ok   1 the tool failed   2 usage or configuration   3 not trusted
+  4 denied   5 a limit was reached   6 the host failed";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a tool of a skill, exactly as in production
+    Run(run::Run),
+    /// Begin a new skill
+    New(author::New),
+    /// Build a skill's source folder into a component
+    Build(author::Build),
+    /// Make a key pair for signing
+    Keygen(keys::Keygen),
+    /// Sign a component
+    Sign(keys::Sign),
+    /// Check whether a component is signed by those whom this host trusts
+    Verify(verify::Verify),
+    /// Show what a component says about itself, without running it
+    Inspect(inspect::Inspect),
+    /// List the installed skills
+    List(list::List),
+    /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
+    Serve(serve::Serve),
+    /// Say what is there for building and running skills, and what is missing
+    Doctor(doctor::Doctor),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+}
+
+/// What every command needs to know.
+struct Session {
+    config_file: PathBuf,
+    config: Config,
+    places: Places,
+}
+
+impl Session {
+    fn open(config: Option<PathBuf>) -> Result<Self> {
+        let places = Places::from_environment()?;
+        let config_file = config.clone().unwrap_or_else(|| places.config_file());
+        if config.is_some() && !config_file.exists() {
+            return Err(Error::new(
+                Kind::ConfigInvalid,
+                format!("There is no configuration {}.", config_file.display()),
+            ));
+        }
+        Ok(Self {
+            config: Config::load(&config_file)?,
+            config_file,
+            places,
+        })
+    }
+
+    fn audit_file(&self) -> PathBuf {
+        self.config
+            .audit
+            .clone()
+            .unwrap_or_else(|| self.places.audit())
+    }
+
+    fn skills_folder(&self) -> PathBuf {
+        self.config
+            .skills
+            .clone()
+            .unwrap_or_else(|| self.places.skills())
+    }
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) => {
+            let status = if wrong.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Ok
+            };
+            // Nobody is there to read what cannot be printed.
+            let _ = wrong.print();
+            return ExitCode::from(status as u8);
+        }
+    };
+    if arguments.verbose {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .with_max_level(tracing::Level::DEBUG)
+            .init();
+    }
+    ExitCode::from(execute(arguments) as u8)
+}
+
+fn execute(arguments: Arguments) -> ExitStatus {
+    if let Command::Completions(command) = arguments.command {
+        return command.execute();
+    }
+    let json = arguments.command.json();
+    let session = match Session::open(arguments.config) {
+        Ok(session) => session,
+        Err(error) => return report::failure(&error, json),
+    };
+    let done = match arguments.command {
+        Command::Run(command) => command.execute(session),
+        Command::New(command) => command.execute(&session),
+        Command::Build(command) => command.execute(&session),
+        Command::Keygen(command) => command.execute(),
+        Command::Sign(command) => command.execute(),
+        Command::Verify(command) => command.execute(&session),
+        Command::Inspect(command) => command.execute(&session),
+        Command::List(command) => command.execute(&session),
+        Command::Serve(command) => command.execute(session),
+        Command::Doctor(command) => command.execute(&session),
+        Command::Completions(_) => Ok(ExitStatus::Ok),
+    };
+    done.unwrap_or_else(|error| report::failure(&error, json))
+}
+
+impl Command {
+    /// Whether results are wanted as JSON.
+    const fn json(&self) -> bool {
+        match self {
+            Self::Run(command) => command.json,
+            Self::New(command) => command.json,
+            Self::Build(command) => command.json,
+            Self::Keygen(command) => command.json,
+            Self::Sign(command) => command.json,
+            Self::Verify(command) => command.json,
+            Self::Inspect(command) => command.json,
+            Self::List(command) => command.json,
+            Self::Doctor(command) => command.json,
+            Self::Serve(_) | Self::Completions(_) => false,
+        }
+    }
+}
+
+/// Runs asynchronous work to its end. Guests that block a thread in the
+/// kernel are left behind, not waited for.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(64)
+        .build()
+        .map_err(|cause| {
+            Error::new(Kind::Internal, "The host cannot start its threads.").with_internal(cause)
+        })?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn exit_codes_are_those_that_scripts_rely_on() {
+        for (kind, code) in [
+            (Kind::GuestFailed, 1),
+            (Kind::ConfigInvalid, 2),
+            (Kind::SignatureMissing, 3),
+            (Kind::Denied, 4),
+            (Kind::FuelExhausted, 5),
+            (Kind::Internal, 6),
+        ] {
+            assert_eq!(ExitStatus::from(kind) as u8, code, "{kind}");
+        }
+        assert_eq!(ExitStatus::Ok as u8, 0);
+    }
+}

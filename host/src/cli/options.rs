@@ -1,0 +1,129 @@
+//! Options that several commands share, and how each is read.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Session;
+use crate::build::Route;
+use crate::error::{Error, Kind, Result};
+use crate::event::log::AuditLog;
+use crate::event::{Severity, StderrSink};
+use crate::host::Setup;
+use crate::policy::OperatorGrant;
+use crate::policy::directory::DirectoryGrant;
+use crate::policy::limits::{LimitsChange, parse_fuel, parse_memory, parse_timeout};
+use crate::policy::origin::OriginRule;
+use crate::sign::{PrivateKey, SignError};
+use crate::verify::{Signer, SignerName, TrustPolicy};
+
+/// The name under which the author's own key signs.
+const LOCAL: &str = "local";
+
+/// What a skill may use in this run.
+#[derive(Debug, Args)]
+pub(super) struct Grants {
+    /// Let the skill see a directory: HOST[:GUEST][:ro|:rw], at `/` and read-only unless said otherwise
+    #[arg(long = "allow-dir", value_name = "HOST[:GUEST][:ro|:rw]", value_parser = DirectoryGrant::from_str)]
+    directories: Vec<DirectoryGrant>,
+    /// Let the skill send HTTP requests to an origin, such as https://example.com, https://*.example.com or http://127.0.0.1:8080
+    #[arg(long = "allow-http", value_name = "ORIGIN", value_parser = OriginRule::from_str)]
+    http: Vec<OriginRule>,
+    /// Units of work before the skill is stopped [default: 10000000000, or the configuration's]
+    #[arg(long, value_name = "N", value_parser = parse_fuel)]
+    fuel: Option<u64>,
+    /// Memory before the skill is stopped, such as 64MiB [default: 256MiB, or the configuration's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    memory: Option<u64>,
+    /// Wall-clock time before the skill is stopped, such as 500ms or 10s [default: 30s, or the configuration's]
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    timeout: Option<Duration>,
+}
+
+impl Grants {
+    /// These grants on top of those that the configuration makes.
+    pub(super) fn over(&self, configured: &OperatorGrant) -> OperatorGrant {
+        let mut grant = configured.clone();
+        grant.directories.extend(self.directories.iter().cloned());
+        grant.http.extend(self.http.iter().cloned());
+        grant.limits = LimitsChange {
+            fuel: self.fuel.or(grant.limits.fuel),
+            memory: self.memory.or(grant.limits.memory),
+            timeout: self.timeout.or(grant.limits.timeout),
+            output: grant.limits.output,
+        };
+        grant
+    }
+}
+
+/// How a guest toolchain is found.
+#[derive(Debug, Args)]
+pub(super) struct ToolchainOption {
+    /// Where the wasm32-wasip2 target comes from if it has to be set up: auto, present, rustup or debian
+    #[arg(long, value_name = "ROUTE", env = "SKILLHOST_TOOLCHAIN", default_value = "auto", value_parser = Route::from_str)]
+    pub(super) toolchain: Route,
+}
+
+impl Session {
+    /// The author's own key; made if there is none yet.
+    pub(super) fn local_key(&self) -> Result<PrivateKey> {
+        PrivateKey::load_or_create(&self.places.key()).map_err(signing)
+    }
+
+    /// Trust in the author's own key alone.
+    pub(super) fn local_trust(&self) -> Result<TrustPolicy> {
+        let key = self.local_key()?;
+        let signer = Signer {
+            name: SignerName::new(LOCAL),
+            keys: vec![key.public().clone()],
+        };
+        TrustPolicy::one(signer).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))
+    }
+
+    /// The trust that `serve` works under: the configuration's, or else the
+    /// author's own key.
+    pub(super) fn trust(&self) -> Result<TrustPolicy> {
+        match &self.config.trust {
+            Some(trust) => Ok(trust.clone()),
+            None => self.local_trust(),
+        }
+    }
+
+    /// A host with the configuration's limits, grants and audit log.
+    pub(super) fn setup(&self, trust: TrustPolicy) -> Result<Setup> {
+        let audit = AuditLog::open(&self.audit_file())?;
+        let mut setup = Setup::new(trust, Box::new(audit));
+        setup.limits = self.config.limits;
+        setup.skills.clone_from(&self.config.policies);
+        setup
+            .sinks
+            .push(Box::new(StderrSink::new(Severity::Warning)));
+        Ok(setup)
+    }
+}
+
+/// A failure of keys and signing in the command's terms.
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
+pub(super) fn signing(error: SignError) -> Error {
+    let kind = match error {
+        SignError::Exposed { .. } => Kind::ConfigInsecure,
+        SignError::Crypto(_) => Kind::Internal,
+        SignError::File { .. } | SignError::Exists(_) | SignError::NotAKey(_) => {
+            Kind::InvalidRequest
+        }
+    };
+    Error::new(kind, format!("{error}."))
+}
+
+/// `path`, or the reason why it is none.
+pub(super) fn existing(path: &Path) -> Result<PathBuf> {
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    Err(Error::new(
+        Kind::InvalidRequest,
+        format!("There is no {}.", path.display()),
+    ))
+}

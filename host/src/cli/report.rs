@@ -1,0 +1,109 @@
+//! Telling a failure, and the answer of a call.
+
+use anstyle::AnsiColor;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::ExitStatus;
+use super::terminal::{count, labelled, note, print_json, print_untrusted, size};
+use crate::answer::{Answer, Content, Output, serialize_error};
+use crate::error::{Error, Result};
+use crate::event::Usage;
+use crate::manifest::text::printable;
+
+/// Tells what went wrong and what to do, and gives the exit code.
+pub(super) fn failure(error: &Error, json: bool) -> ExitStatus {
+    if json {
+        // A failure to print leaves the exit code, which tells the kind.
+        let _ = print_json(&Failure(error));
+    } else {
+        tell(error);
+    }
+    error.kind().into()
+}
+
+fn tell(error: &Error) {
+    labelled("error", AnsiColor::Red, &printable(error.message()));
+    if let Some(hint) = error.hint() {
+        labelled("hint", AnsiColor::Green, &printable(hint));
+    }
+    tracing::debug!(kind = %error.kind(), internal = error.internal(), "failed");
+}
+
+/// Tells the answer of a call: what it says on standard output, what it took
+/// on standard error.
+pub(super) fn answer(answer: &Answer, json: bool) -> Result<ExitStatus> {
+    for line in &answer.diagnostics.lines {
+        labelled("skill", AnsiColor::Cyan, line);
+    }
+    if json {
+        print_json(answer)?;
+    } else {
+        match &answer.outcome {
+            Ok(output) => print_output(output)?,
+            Err(error) => tell(error),
+        }
+        usage(&answer.usage);
+    }
+    Ok(answer
+        .outcome
+        .as_ref()
+        .map_or_else(|error| error.kind().into(), |_| ExitStatus::Ok))
+}
+
+/// Text as it is; a structured answer without text as indented JSON.
+fn print_output(output: &Output) -> Result<()> {
+    if let (true, Some(structured)) = (output.content.is_empty(), &output.structured) {
+        return print_json(structured);
+    }
+    for content in &output.content {
+        match content {
+            Content::Text(text) => print_untrusted(&with_line_end(text))?,
+            Content::Image(data, kind) => omitted("image", kind, data.len()),
+            Content::Audio(data, kind) => omitted("sound", kind, data.len()),
+            Content::Embedded { uri, .. } | Content::Link { uri, .. } => {
+                print_untrusted(&with_line_end(uri))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn with_line_end(text: &str) -> String {
+    if text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}\n")
+    }
+}
+
+fn omitted(what: &str, kind: &str, bytes: usize) {
+    note(&format!(
+        "(an {what} of type {}, {}; see it with --json)",
+        printable(kind),
+        size(bytes as u64)
+    ));
+}
+
+fn usage(usage: &Usage) {
+    note(&format!(
+        "used {} fuel, {} of memory, {} ms",
+        count(usage.fuel),
+        size(usage.memory_bytes),
+        count(usage.wall_ms)
+    ));
+}
+
+/// A failure before there was an answer, as `--json` prints it: the same
+/// fields as an answer has.
+struct Failure<'a>(&'a Error);
+
+impl Serialize for Failure<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        serialize_error(&mut map, self.0)?;
+        map.serialize_entry("usage", &Usage::default())?;
+        map.serialize_entry("invocation", &())?;
+        map.serialize_entry("skill", &())?;
+        map.end()
+    }
+}

@@ -1,0 +1,227 @@
+//! `skillhost run`: the production engine on an author's desk.
+
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::author::component;
+use super::options::{Grants, ToolchainOption, existing, signing};
+use super::terminal::{labelled, note};
+use super::{ExitStatus, Session, block_on, inspect, report};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::invocation::{Input, Invocation, Progress};
+use crate::manifest::{Manifest, ToolName};
+use crate::registry::Loaded;
+
+/// How long a call may take before a person is shown that it goes on.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Run a tool with the verification, the sandbox and the limits of production. What runs must be signed with your own key; a source folder is built and signed first
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// A skill's source folder, a component file with its bundle beside it, or the name of an installed skill
+    skill: PathBuf,
+    /// Which tool; not needed if there is only one. Without it, a skill with several lists them
+    tool: Option<String>,
+    /// The arguments as JSON; `-` reads them from standard input
+    #[arg(long, value_name = "JSON", conflicts_with = "input_file")]
+    input: Option<String>,
+    /// Read the arguments from a file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    input_file: Option<PathBuf>,
+    #[command(flatten)]
+    grants: Grants,
+    #[command(flatten)]
+    toolchain: ToolchainOption,
+    /// Print one JSON object: outcome, content, structured, kind, message, hint, usage, invocation, skill
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Run {
+    pub(super) fn execute(&self, session: Session) -> Result<ExitStatus> {
+        let path = self.component(&session)?;
+        let host = self.host(&session)?;
+        block_on(self.call(&host, &path))?
+    }
+
+    /// The component to run; of a source folder, built and signed now.
+    fn component(&self, session: &Session) -> Result<PathBuf> {
+        if self.skill.is_dir() {
+            let built = component(session, &self.skill, None, self.toolchain.toolchain)?;
+            session
+                .local_key()?
+                .sign_file(&built.path, None)
+                .map_err(signing)?;
+            return Ok(built.path);
+        }
+        if self.skill.components().count() == 1 && !self.skill.exists() {
+            let installed = session
+                .skills_folder()
+                .join(self.skill.with_extension("wasm"));
+            return existing(&installed).map_err(|_| {
+                Error::new(Kind::InvalidRequest, format!("There is no skill {}.", self.skill.display())).with_hint(
+                    "Name a skill's folder, a component file, or an installed skill (`skillhost list`).",
+                )
+            });
+        }
+        existing(&self.skill)
+    }
+
+    fn host(&self, session: &Session) -> Result<Host> {
+        let mut setup = session.setup(session.local_trust()?)?;
+        setup.others.grant = self.grants.over(&setup.others.grant);
+        for policy in setup.skills.values_mut() {
+            policy.grant = self.grants.over(&policy.grant);
+        }
+        Host::new(setup)
+    }
+
+    async fn call(&self, host: &Host, path: &Path) -> Result<ExitStatus> {
+        let loaded = host.load(path).await?;
+        for grant in loaded.unused_grants() {
+            let name = &loaded.manifest().name;
+            labelled(
+                "note",
+                anstyle::AnsiColor::Yellow,
+                &format!("{name} does not ask for the {grant}; it has no effect"),
+            );
+        }
+        let Some(tool) = self.tool(loaded.manifest()) else {
+            return list(&loaded, self.json);
+        };
+        let invocation =
+            Invocation::local(loaded.manifest().name.clone(), tool, self.read_input(host)?)?;
+        let answer = watched(host, invocation).await;
+        report::answer(&answer, self.json)
+    }
+
+    fn tool(&self, manifest: &Manifest) -> Option<String> {
+        match (&self.tool, manifest.tools.as_slice()) {
+            (Some(tool), _) => Some(tool.clone()),
+            (None, [only]) => Some(ToolName::to_string(&only.name)),
+            (None, _) => None,
+        }
+    }
+
+    fn read_input(&self, host: &Host) -> Result<Input> {
+        let limit = host.limits().input;
+        match (&self.input, &self.input_file) {
+            (Some(text), _) if text != "-" => Input::parse(text.as_str()),
+            (None, Some(path)) if path != Path::new("-") => {
+                let unreadable = |cause| {
+                    Error::new(
+                        Kind::InvalidRequest,
+                        format!("The input {} cannot be read: {cause}.", path.display()),
+                    )
+                };
+                let file = std::fs::File::open(path).map_err(unreadable)?;
+                read_within(file, limit).map_err(unreadable)?
+            }
+            (None, None) => Input::parse("{}"),
+            _ => read_within(io::stdin().lock(), limit).map_err(|cause| {
+                Error::new(
+                    Kind::InvalidRequest,
+                    format!("Standard input cannot be read: {cause}."),
+                )
+            })?,
+        }
+    }
+}
+
+/// Reads one byte more than is allowed, so that what is too large is refused
+/// and not cut.
+fn read_within(source: impl Read, limit: u64) -> io::Result<Result<Input>> {
+    let mut text = String::new();
+    source
+        .take(limit.saturating_add(1))
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > limit {
+        return Ok(Err(Error::new(
+            Kind::InputTooLarge,
+            format!("The arguments are more than the {limit} bytes that are allowed."),
+        )));
+    }
+    Ok(Input::parse(text))
+}
+
+/// Calls the tool; an interrupt from the keyboard cancels it, and a person at
+/// a terminal sees that it goes on.
+async fn watched(host: &Host, mut invocation: Invocation) -> crate::Answer {
+    let spinner = Spinner::new();
+    let shown = Arc::clone(&spinner.bar);
+    invocation.progress = Some(Arc::new(move |progress| {
+        shown.set_message(describe(&progress))
+    }));
+    let cancelled = invocation.cancelled.clone();
+    let call = host.invoke(invocation);
+    tokio::pin!(call);
+    let mut patience = Box::pin(tokio::time::sleep(PATIENCE));
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut call => return answer,
+            () = &mut patience, if !spinner.is_shown() => spinner.show(),
+            Ok(()) = tokio::signal::ctrl_c(), if !cancelled.is_cancelled() => cancelled.cancel(),
+        }
+    }
+}
+
+fn describe(progress: &Progress) -> String {
+    let message = progress.message.as_deref().unwrap_or_default();
+    match progress.total {
+        Some(total) => format!("{} of {total} {message}", progress.done),
+        None => format!("{} {message}", progress.done),
+    }
+}
+
+/// Shown on a terminal only, and gone when the call is over.
+struct Spinner {
+    bar: Arc<ProgressBar>,
+}
+
+impl Spinner {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} running {elapsed} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Self { bar: Arc::new(bar) }
+    }
+
+    fn is_shown(&self) -> bool {
+        !self.bar.is_hidden() || !io::stderr().is_terminal()
+    }
+
+    fn show(&self) {
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.enable_steady_tick(Duration::from_millis(100));
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Tools and their arguments, for a person or as JSON.
+fn list(loaded: &Loaded, json: bool) -> Result<ExitStatus> {
+    if json {
+        super::terminal::print_json(&serde_json::json!({
+            "outcome": "ok",
+            "skill": loaded.info(),
+            "tools": Value::from_iter(loaded.manifest().tools.iter().map(|tool| serde_json::json!(tool))),
+        }))?;
+    } else {
+        super::terminal::print_untrusted(&inspect::tools(loaded.manifest()))?;
+        note("Name one of these tools to run it.");
+    }
+    Ok(ExitStatus::Ok)
+}

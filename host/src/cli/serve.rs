@@ -1,0 +1,61 @@
+//! `skillhost serve`.
+
+use std::sync::Arc;
+
+use anstyle::AnsiColor;
+use clap::Args;
+
+use super::terminal::{labelled, note};
+use super::{ExitStatus, Session, block_on, list};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+
+/// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
+#[derive(Debug, Args)]
+pub(super) struct Serve {}
+
+impl Serve {
+    #[expect(
+        clippy::unused_self,
+        reason = "options follow when there are other transports"
+    )]
+    pub(super) fn execute(&self, session: Session) -> Result<ExitStatus> {
+        let host = Arc::new(Host::new(session.setup(session.trust()?)?)?);
+        block_on(async {
+            load(&host, &session).await?;
+            crate::mcp::serve_stdio(host).await
+        })??;
+        Ok(ExitStatus::Ok)
+    }
+}
+
+/// Loads every installed skill. One that is refused is told and left out; the
+/// others serve.
+async fn load(host: &Host, session: &Session) -> Result<()> {
+    let folder = session.skills_folder();
+    for path in list::components(&folder)? {
+        match host.load(&path).await {
+            Ok(loaded) => note(&format!(
+                "serving {} {}",
+                loaded.manifest().name,
+                loaded.manifest().version
+            )),
+            Err(error) if error.kind() == Kind::AuditUnavailable => return Err(error),
+            Err(error) => {
+                labelled(
+                    "error",
+                    AnsiColor::Red,
+                    &format!("{} is left out: {error}", path.display()),
+                );
+            }
+        }
+    }
+    if host.skills().is_empty() {
+        return Err(Error::new(
+            Kind::ConfigInvalid,
+            format!("There is no skill to serve in {}.", folder.display()),
+        )
+        .with_hint("Install one with `skillhost build FOLDER --install`."));
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What the protocol's requests mean here.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use rmcp::ServerHandler;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ErrorData, Implementation, JsonObject,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
+    ServerConfig, Tool,
+};
+use rmcp::service::{Peer, RequestContext, RoleServer};
+use serde_json::Value;
+use tokio::sync::{RwLock, mpsc};
+
+use super::{result, tools};
+use crate::answer::Answer;
+use crate::error::Result;
+use crate::host::Host;
+use crate::invocation::{Input, Invocation, InvocationId, Principal, Progress, ProgressSink};
+
+/// How long a client may keep the list of tools, in milliseconds. A skill that
+/// is replaced on disk changes it unannounced.
+const LIST_TTL: u64 = 60_000;
+
+/// Reports of progress that wait to be sent; further ones are left out.
+const MAX_WAITING_REPORTS: usize = 16;
+
+/// Serves one client.
+#[derive(Debug)]
+pub(super) struct Server {
+    host: Arc<Host>,
+    /// Shared by the calls that run; whoever gets it alone knows that none
+    /// does.
+    running: Arc<RwLock<()>>,
+}
+
+impl Server {
+    pub(super) const fn new(host: Arc<Host>, running: Arc<RwLock<()>>) -> Self {
+        Self { host, running }
+    }
+
+    async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let _running = self.running.read().await;
+        let (skill, tool) =
+            tools::split(&request.name).ok_or_else(|| result::no_such_tool(&request.name))?;
+        let id = match InvocationId::random() {
+            Ok(id) => id,
+            Err(error) => return Ok(result::failure(&error)),
+        };
+        let token = context.meta.get_progress_token();
+        let (sink, reports) = mpsc::channel(MAX_WAITING_REPORTS);
+        let invocation = Invocation {
+            id,
+            principal: Principal::Stdio,
+            skill,
+            tool: tool.to_owned(),
+            input: input(request.arguments),
+            cancelled: context.ct.clone(),
+            progress: token.is_some().then(|| progress_sink(sink)),
+        };
+        let reporting = context
+            .ct
+            .run_until_cancelled(report(reports, token, &context.peer));
+        let (answer, _) = tokio::join!(self.host.invoke(invocation), reporting);
+        log(&request.name, &answer);
+        result::of(answer)
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
+            Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+        )
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        if request.is_some_and(|request| request.cursor.is_some()) {
+            return Err(ErrorData::invalid_params(
+                "There is one page of tools: call without a cursor.",
+                None,
+            ));
+        }
+        let mut list = ListToolsResult::with_all_items(tools::all(&self.host.skills()));
+        list.ttl_ms = Some(LIST_TTL);
+        list.cache_scope = Some(CacheScope::Private);
+        Ok(list)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let mut tools = tools::all(&self.host.skills()).into_iter();
+        tools.find(|tool| tool.name == name)
+    }
+
+    /// A panic would leave the client without an answer.
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let called = AssertUnwindSafe(self.call(request, context)).catch_unwind();
+        let result = called
+            .await
+            .unwrap_or_else(|_panic| Ok(result::host_failed()))?;
+        Ok(result.into())
+    }
+
+    // What follows is not declared, and so does not exist; `rmcp` would answer
+    // with empty lists.
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<
+            ListResourceTemplatesRequestMethod,
+        >())
+    }
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+}
+
+fn input(arguments: Option<JsonObject>) -> Input {
+    Input::from_value(Value::Object(arguments.unwrap_or_default()))
+}
+
+/// A skill is not held up by a client that reads slowly.
+fn progress_sink(sink: mpsc::Sender<Progress>) -> ProgressSink {
+    Arc::new(move |progress| {
+        let _left_out_when_full = sink.try_send(progress);
+    })
+}
+
+/// Tells the client how far the call is, until the skill has ended.
+async fn report(
+    mut reports: mpsc::Receiver<Progress>,
+    token: Option<ProgressToken>,
+    client: &Peer<RoleServer>,
+) {
+    let Some(token) = token else { return };
+    while let Some(progress) = reports.recv().await {
+        let told = client.notify_progress(notification(token.clone(), progress));
+        if told.await.is_err() {
+            return;
+        }
+    }
+}
+
+fn notification(token: ProgressToken, progress: Progress) -> ProgressNotificationParam {
+    let mut notification = ProgressNotificationParam::new(token, progress.done);
+    notification.total = progress.total;
+    notification.message = progress.message;
+    notification
+}
+
+fn log(tool: &str, answer: &Answer) {
+    for line in &answer.diagnostics.lines {
+        tracing::info!(tool, invocation = answer.invocation, "{line}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Sessions over a pair of pipes in memory, with a host that has no skills.
+
+use std::future::pending;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::event::{Record, Sink};
+use crate::host::Setup;
+use crate::sign::PrivateKey;
+use crate::verify::{PublicKey, Signer, SignerName, TrustPolicy};
+
+type Events = Arc<Mutex<Vec<Value>>>;
+
+#[derive(Debug)]
+struct Kept(Events);
+
+impl Sink for Kept {
+    fn write(&self, record: &Record<'_>) -> Result<()> {
+        self.0
+            .lock()
+            .unwrap()
+            .push(serde_json::to_value(record).unwrap());
+        Ok(())
+    }
+}
+
+fn trust() -> TrustPolicy {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, public) = PrivateKey::generate()
+        .unwrap()
+        .save(&folder.path().join("alice"))
+        .unwrap();
+    let key = PublicKey::from_pem(&std::fs::read_to_string(public).unwrap()).unwrap();
+    TrustPolicy::one(Signer {
+        name: SignerName::new("alice"),
+        keys: vec![key],
+    })
+    .unwrap()
+}
+
+struct Client {
+    requests: DuplexStream,
+    answers: BufReader<DuplexStream>,
+    served: JoinHandle<Result<()>>,
+    events: Events,
+}
+
+impl Client {
+    fn start(stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        let events = Events::default();
+        let host = Host::new(Setup::new(trust(), Box::new(Kept(Arc::clone(&events))))).unwrap();
+        let (requests, input) = duplex(1 << 16);
+        let (answers, output) = duplex(1 << 16);
+        Self {
+            requests,
+            answers: BufReader::new(answers),
+            served: tokio::spawn(serve(Arc::new(host), input, output, stop)),
+            events,
+        }
+    }
+
+    async fn begun() -> Self {
+        let mut client = Self::start(pending());
+        let answer = client
+            .ask(
+                json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+                    "protocolVersion": "2025-11-25", "capabilities": {},
+                    "clientInfo": {"name": "test", "version": "1"},
+                }}),
+            )
+            .await;
+        assert_eq!(answer["result"]["capabilities"], json!({"tools": {}}));
+        assert_eq!(answer["result"]["serverInfo"]["name"], "skillhost");
+        client
+    }
+
+    async fn ask(&mut self, request: Value) -> Value {
+        self.requests
+            .write_all(format!("{request}\n").as_bytes())
+            .await
+            .unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn request(&mut self, method: &str, params: Value) -> Value {
+        self.ask(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+            .await
+    }
+
+    /// Ends the input, and waits for the end of serving.
+    async fn leave(self) -> Result<()> {
+        drop(self.requests);
+        self.served.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_skills_lists_no_tools() {
+    let mut client = Client::begun().await;
+    let answer = client.request("tools/list", json!({})).await;
+    assert_eq!(answer["result"]["tools"], json!([]));
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_is_for_this_client_alone() {
+    let mut client = Client::start(pending());
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let answer = client.request("tools/list", json!({"_meta": meta})).await;
+    assert_eq!(
+        answer["result"]["cacheScope"], "private",
+        "without a handshake, in the revision of 2026: {answer}"
+    );
+    assert_eq!(answer["result"]["ttlMs"], 60_000);
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_declared_does_not_exist() {
+    let mut client = Client::begun().await;
+    let reference = json!({"type": "ref/prompt", "name": "x"});
+    for (method, params) in [
+        ("prompts/list", json!({})),
+        ("prompts/get", json!({"name": "x"})),
+        ("resources/list", json!({})),
+        ("resources/templates/list", json!({})),
+        ("resources/read", json!({"uri": "a:b"})),
+        (
+            "completion/complete",
+            json!({"ref": reference, "argument": {"name": "a", "value": "b"}}),
+        ),
+        ("no/such", json!({})),
+    ] {
+        let answer = client.request(method, params).await;
+        assert_eq!(answer["error"]["code"], -32601, "{method}: {answer}");
+    }
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn there_is_no_second_page() {
+    let mut client = Client::begun().await;
+    let answer = client.request("tools/list", json!({"cursor": "2"})).await;
+    assert_eq!(answer["error"]["code"], -32602);
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_of_no_tool_is_an_error_of_the_protocol_and_on_record() {
+    let mut client = Client::begun().await;
+    let answer = client
+        .request("tools/call", json!({"name": "nothing", "arguments": {}}))
+        .await;
+    assert_eq!(
+        answer["error"],
+        json!({"code": -32602, "message": "There is no tool `nothing`."})
+    );
+    let answer = client
+        .request("tools/call", json!({"name": "text_count"}))
+        .await;
+    assert_eq!(answer["error"]["code"], -32602);
+    let events = Arc::clone(&client.events);
+    client.leave().await.unwrap();
+    let events = events.lock().unwrap();
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| {
+            (
+                event["event"].as_str().unwrap(),
+                event["principal"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("invocation.started", "stdio"),
+            ("invocation.finished", "stdio")
+        ]
+    );
+    assert_eq!(events[1]["kind"], "UnknownTool");
+}
+
+#[tokio::test]
+async fn being_asked_to_stop_ends_serving() {
+    let stop = CancellationToken::new();
+    let client = Client::start(stop.clone().cancelled_owned());
+    stop.cancel();
+    client.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_never_begins_is_no_failure() {
+    Client::start(pending()).leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_something_else_is_told_apart() {
+    let mut client = Client::start(pending());
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    client
+        .requests
+        .write_all(format!("{notification}\n").as_bytes())
+        .await
+        .unwrap();
+    let failure = client.served.await.unwrap().unwrap_err();
+    assert_eq!(failure.kind(), Kind::InvalidRequest);
+}

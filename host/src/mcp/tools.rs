@@ -1,0 +1,168 @@
+//! Tools as MCP lists them.
+
+use std::sync::Arc;
+
+use rmcp::model::{Tool, ToolAnnotations};
+
+use crate::manifest::{self, Capabilities, Manifest, SkillName};
+use crate::policy::directory::Access;
+use crate::registry::Loaded;
+
+/// Stands between skill and tool. Neither name can hold it, so a name reads
+/// one way only.
+const SEPARATOR: char = '_';
+
+/// The tools of all skills, always in the same order.
+pub(super) fn all(skills: &[Arc<Loaded>]) -> Vec<Tool> {
+    let of_one = |skill: &Arc<Loaded>| {
+        let manifest = skill.manifest();
+        let tools = manifest.tools.iter();
+        tools
+            .map(|tool| definition(manifest, tool))
+            .collect::<Vec<_>>()
+    };
+    skills.iter().flat_map(of_one).collect()
+}
+
+/// Skill and tool of a name in the list.
+pub(super) fn split(name: &str) -> Option<(SkillName, &str)> {
+    let (skill, tool) = name.split_once(SEPARATOR)?;
+    Some((skill.parse().ok()?, tool))
+}
+
+fn definition(manifest: &Manifest, tool: &manifest::Tool) -> Tool {
+    let mut definition = Tool::new(
+        format!("{}{SEPARATOR}{}", manifest.name, tool.name),
+        tool.description.clone(),
+        tool.input_schema.clone(),
+    );
+    definition.title.clone_from(&tool.title);
+    definition.output_schema = tool.output_schema.clone().map(Arc::new);
+    let annotations = annotations(&manifest.capabilities, tool.annotations);
+    definition.annotations = (annotations != ToolAnnotations::new()).then_some(annotations);
+    definition
+}
+
+/// What the author claims, unless the capabilities that the skill wants say
+/// otherwise: clients may skip asking their user on the strength of a hint.
+fn annotations(wanted: &Capabilities, claimed: manifest::Annotations) -> ToolAnnotations {
+    let read_only = claimed.read_only.map(|claim| claim && !may_change(wanted));
+    let open_world = if reaches_out(wanted) {
+        Some(true)
+    } else {
+        claimed.open_world
+    };
+    ToolAnnotations::from_raw(
+        None,
+        read_only,
+        claimed.destructive,
+        claimed.idempotent,
+        open_world,
+    )
+}
+
+fn may_change(wanted: &Capabilities) -> bool {
+    let writes = wanted
+        .filesystem
+        .as_ref()
+        .is_some_and(|it| it.access == Access::ReadWrite);
+    let sends = wanted.http.as_ref().is_some_and(|it| {
+        let mut methods = it.methods.iter();
+        methods.any(|method| method != "GET" && method != "HEAD")
+    });
+    writes || sends
+}
+
+fn reaches_out(wanted: &Capabilities) -> bool {
+    wanted.http.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn manifest(capabilities: Value, annotations: Value) -> Manifest {
+        let document = json!({
+            "format": 1, "name": "text-stats", "version": "1.2.3", "capabilities": capabilities,
+            "tools": [{
+                "name": "count-words", "title": "Count words", "description": "Counts.",
+                "input_schema": {"type": "object", "properties": {"text": {"type": "string"}}},
+                "output_schema": {"type": "object"}, "annotations": annotations,
+            }],
+        });
+        Manifest::parse(Some(document.to_string().as_bytes())).unwrap()
+    }
+
+    fn listed(capabilities: Value, annotations: Value) -> Value {
+        let manifest = manifest(capabilities, annotations);
+        serde_json::to_value(definition(&manifest, &manifest.tools[0])).unwrap()
+    }
+
+    #[test]
+    fn a_tool_is_listed_as_its_manifest_has_it() {
+        assert_eq!(
+            listed(
+                json!({}),
+                json!({"read_only": true, "idempotent": true, "open_world": false})
+            ),
+            json!({
+                "name": "text-stats_count-words",
+                "title": "Count words",
+                "description": "Counts.",
+                "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+                "outputSchema": {"type": "object"},
+                "annotations": {
+                    "readOnlyHint": true, "idempotentHint": true, "openWorldHint": false,
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn claims_that_are_not_made_are_not_listed() {
+        assert_eq!(listed(json!({}), json!({})).get("annotations"), None);
+    }
+
+    #[test]
+    fn a_skill_that_can_change_something_is_never_shown_as_read_only() {
+        let files = |access: &str| json!({"filesystem": {"access": access, "reason": "r"}});
+        let http =
+            |method: &str| json!({"http": {"origins": ["*"], "methods": [method], "reason": "r"}});
+        for (capabilities, expected) in [
+            (json!({}), true),
+            (files("read-only"), true),
+            (files("read-write"), false),
+            (http("GET"), true),
+            (http("HEAD"), true),
+            (http("POST"), false),
+            (http("DELETE"), false),
+        ] {
+            let listed = listed(capabilities.clone(), json!({"read_only": true}));
+            assert_eq!(
+                listed["annotations"]["readOnlyHint"], expected,
+                "{capabilities}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_skill_that_sends_requests_is_open_world_whatever_it_claims() {
+        let capabilities = json!({"http": {"origins": ["https://a.test"], "reason": "r"}});
+        for claimed in [json!({}), json!({"open_world": false})] {
+            let listed = listed(capabilities.clone(), claimed);
+            assert_eq!(listed["annotations"], json!({"openWorldHint": true}));
+        }
+    }
+
+    #[test]
+    fn a_name_reads_one_way_only() {
+        let (skill, tool) = split("text-stats_count-words").unwrap();
+        assert_eq!((skill.as_str(), tool), ("text-stats", "count-words"));
+        for unnamed in ["", "_", "_tool", "text-stats", "Text_tool", "../x_tool"] {
+            assert!(split(unnamed).is_none(), "{unnamed}");
+        }
+        assert_eq!(split("a_b_c").unwrap().1, "b_c");
+    }
+}
