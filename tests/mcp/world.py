@@ -1,0 +1,80 @@
+"""What the skills get to see: files, a web page, and a configuration."""
+
+import http.server
+import json
+import threading
+import tomllib
+from pathlib import Path
+
+PAGE = "<html><head><title>A page</title></head><body><h1>Hello</h1><p>served on loopback</p></body></html>"
+
+# file-search reports its progress each 256 files.
+FILES = 600
+
+
+class World:
+    """Lives in one folder and, for the page, in one thread."""
+
+    def __init__(self, config: Path, folder: Path):
+        self.config = folder / "skillhost.toml"
+        self.audit = folder / "audit.jsonl"
+        self.docs = folder / "docs"
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        write_docs(self.docs)
+        self.config.write_text(self._configuration(config))
+        self.config.chmod(0o600)
+
+    def __enter__(self) -> "World":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def events(self) -> list[dict]:
+        if not self.audit.exists():
+            return []
+        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+
+    def _configuration(self, config: Path) -> str:
+        """Trust and installed skills of `config`, with this world's grants."""
+        given = tomllib.loads(config.read_text())
+        at = config.parent
+        lines = ["[audit]", f"file = {quoted(self.audit)}"]
+        if directory := given.get("skills", {}).get("directory"):
+            lines += ["[skills]", f"directory = {quoted(at / directory)}"]
+        if trust := given.get("trust"):
+            lines += ["[trust]", f"threshold = {trust['threshold']}"]
+            for name, signer in trust["signers"].items():
+                keys = ", ".join(quoted(at / key) for key in signer["keys"])
+                lines.append(f"signers.{quoted(name)}.keys = [{keys}]")
+        lines += ["[skill.file-search]", f"directories = [{quoted(f'{self.docs}:/docs:ro')}]"]
+        lines += ["[skill.http-fetch]", f"http = [{quoted(self.origin)}]"]
+        return "\n".join(lines) + "\n"
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = PAGE.encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def write_docs(folder: Path) -> None:
+    folder.mkdir()
+    for number in range(FILES):
+        (folder / f"{number:03}.txt").write_text("nothing\n")
+    (folder / "notes.txt").write_text("first line\nthe needle is here\n")
+
+
+def quoted(value: Path | str) -> str:
+    """A TOML basic string, which is written as in JSON."""
+    return json.dumps(str(value))
