@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn manifest(capabilities: Value, annotations: Value) -> Manifest {
+    fn manifest(capabilities: &Value, annotations: &Value) -> Manifest {
         let document = json!({
             "format": 1, "name": "text-stats", "version": "1.2.3", "capabilities": capabilities,
             "tools": [{
@@ -95,7 +95,7 @@ mod tests {
         Manifest::parse(Some(document.to_string().as_bytes())).unwrap()
     }
 
-    fn listed(capabilities: Value, annotations: Value) -> Value {
+    fn listed(capabilities: &Value, annotations: &Value) -> Value {
         let manifest = manifest(capabilities, annotations);
         serde_json::to_value(definition(&manifest, &manifest.tools[0])).unwrap()
     }
@@ -104,8 +104,8 @@ mod tests {
     fn a_tool_is_listed_as_its_manifest_has_it() {
         assert_eq!(
             listed(
-                json!({}),
-                json!({"read_only": true, "idempotent": true, "open_world": false})
+                &json!({}),
+                &json!({"read_only": true, "idempotent": true, "open_world": false})
             ),
             json!({
                 "name": "text-stats_count-words",
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn claims_that_are_not_made_are_not_listed() {
-        assert_eq!(listed(json!({}), json!({})).get("annotations"), None);
+        assert_eq!(listed(&json!({}), &json!({})).get("annotations"), None);
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
             (http("POST"), false),
             (http("DELETE"), false),
         ] {
-            let listed = listed(capabilities.clone(), json!({"read_only": true}));
+            let listed = listed(&capabilities, &json!({"read_only": true}));
             assert_eq!(
                 listed["annotations"]["readOnlyHint"], expected,
                 "{capabilities}"
@@ -151,7 +151,7 @@ mod tests {
     fn a_skill_that_sends_requests_is_open_world_whatever_it_claims() {
         let capabilities = json!({"http": {"origins": ["https://a.test"], "reason": "r"}});
         for claimed in [json!({}), json!({"open_world": false})] {
-            let listed = listed(capabilities.clone(), claimed);
+            let listed = listed(&capabilities, &claimed);
             assert_eq!(listed["annotations"], json!({"openWorldHint": true}));
         }
     }
