@@ -20,7 +20,7 @@ pub fn serialize(input: &DeriveInput) -> Result<TokenStream> {
     let (generics, _, conditions) = bounded.split_for_impl();
     let (_, arguments, _) = input.generics.split_for_impl();
     Ok(quote! {
-        #[allow(non_camel_case_types, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated")]
+        #[allow(non_camel_case_types, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated")]
         const _: () = {
             #[derive(::skillhost_sdk::serde::Serialize)]
             #definition
@@ -55,7 +55,7 @@ pub fn deserialize(input: &DeriveInput) -> Result<TokenStream> {
     let (generics, _, conditions) = bounded.split_for_impl();
     let (_, arguments, _) = input.generics.split_for_impl();
     Ok(quote! {
-        #[allow(non_camel_case_types, non_snake_case, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated")]
+        #[allow(non_camel_case_types, non_snake_case, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated")]
         const _: () = {
             #(#defaults)*
 

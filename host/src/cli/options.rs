@@ -31,7 +31,7 @@ pub(super) struct Grants {
     /// Let the skill send HTTP requests to an origin, such as https://example.com, https://*.example.com or http://127.0.0.1:8080
     #[arg(long = "allow-http", value_name = "ORIGIN", value_parser = OriginRule::from_str)]
     http: Vec<OriginRule>,
-    /// Units of work before the skill is stopped [default: 10000000000, or the configuration's]
+    /// Units of work before the skill is stopped [default: 50000000000, or the configuration's]
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
     /// Memory before the skill is stopped, such as 64MiB [default: 256MiB, or the configuration's]

@@ -15,7 +15,7 @@ const MIB: u64 = 1024 * KIB;
 ///
 /// | limit | default |
 /// |---|---|
-/// | `fuel` | 10,000,000,000 (about five seconds of one core) |
+/// | `fuel` | 50,000,000,000 (about ten seconds of one core) |
 /// | `memory` | 256 MiB over all memories and tables |
 /// | `timeout` | 30 s of wall-clock time, waiting in the host included |
 /// | `input` | 16 MiB of JSON |
@@ -71,7 +71,7 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: 10_000_000_000,
+            fuel: 50_000_000_000,
             memory: 256 * MIB,
             timeout: Duration::from_secs(30),
             input: 16 * MIB,

@@ -1,0 +1,77 @@
+//! A warm `Host::invoke` beside a bare engine that makes a fresh instance of
+//! the same component for each call, with the same settings.
+//!
+//! The host does what the engine does, and besides: parse and check the
+//! arguments, set every limit, see that the files are still those that were
+//! verified, and write two lines to the audit log.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot be set up fails, and it prints its ratio"
+)]
+
+mod bare;
+
+use std::hint::black_box;
+use std::path::Path;
+
+use bare::Bare;
+use criterion::Criterion;
+use skillhost::event::log::AuditLog;
+use skillhost::invocation::{Input, Invocation};
+use skillhost::sign::PrivateKey;
+use skillhost::verify::{Signer, SignerName, TrustPolicy};
+use skillhost::{Host, Setup};
+use skillhost_tests::pack;
+use tokio::runtime::Runtime;
+
+const GROUP: &str = "echo";
+const ARGUMENTS: &str = r#"{"text":"hello"}"#;
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut criterion =
+        Criterion::default().output_directory(&folder.path().join("criterion")).configure_from_args();
+    compare(&mut criterion, &runtime, folder.path());
+    criterion.final_summary();
+    let median = |name| skillhost_benches::median(&folder.path().join("criterion"), GROUP, name);
+    if let (Some(bare), Some(host)) = (median("bare"), median("host")) {
+        println!(
+            "warm Host::invoke {:.1} us, bare fresh instance {:.1} us, ratio {:.2}",
+            host / 1000.0,
+            bare / 1000.0,
+            host / bare
+        );
+    }
+}
+
+fn compare(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
+    let component = pack::rust("echo");
+    let bare = Bare::new(&component);
+    let host = host(folder);
+    let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
+    let path = pack::write_signed(folder, "echo", &component, &key);
+    let skill = runtime.block_on(host.load(&path)).unwrap().manifest().name.clone();
+    let mut group = criterion.benchmark_group(GROUP);
+    group.bench_function("bare", |bencher| {
+        bencher.to_async(runtime).iter(|| async { black_box(bare.call("echo", ARGUMENTS).await) });
+    });
+    group.bench_function("host", |bencher| {
+        bencher.to_async(runtime).iter(|| async {
+            let input = Input::parse(ARGUMENTS).unwrap();
+            let answer = host.invoke(Invocation::local(skill.clone(), "echo", input).unwrap()).await;
+            black_box(answer.outcome.unwrap())
+        });
+    });
+    group.finish();
+}
+
+fn host(folder: &Path) -> Host {
+    let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
+    let signer = Signer { name: SignerName::new("bench"), keys: vec![key.public().clone()] };
+    let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
+    Host::new(Setup::new(TrustPolicy::one(signer).unwrap(), Box::new(audit))).unwrap()
+}
