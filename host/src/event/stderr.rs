@@ -44,19 +44,18 @@ impl Sink for StderrSink {
     }
 }
 
-/// The event in a sentence.
+/// The event in a few words. What ends a call or a load is told in full by the
+/// answer; what the skill only met on its way stands nowhere else.
 fn describe(event: &Event) -> String {
     match event {
         Event::SkillLoaded { compile_ms } => format!("loaded, compiled in {compile_ms} ms"),
         Event::VerifyPassed {} => "signatures verified".to_owned(),
-        Event::VerifyFailed { kind, reason } => format!("not trusted ({kind}): {reason}"),
+        Event::VerifyFailed { kind, .. } => format!("not trusted ({kind})"),
         Event::ArtifactChanged {} => "its files changed since they were verified".to_owned(),
-        Event::SkillRejected { kind, reason } => format!("not loaded ({kind}): {reason}"),
+        Event::SkillRejected { kind, .. } => format!("not loaded ({kind})"),
         Event::InvocationStarted { input_bytes, .. } => format!("called with {input_bytes} bytes"),
         Event::InvocationFinished { outcome, .. } => format!("finished: {outcome}"),
-        Event::PolicyDenied { reason, grant, .. } => {
-            format!("denied: {reason} Allow it with {grant}")
-        }
+        Event::PolicyDenied { capability, .. } => format!("denied ({capability})"),
         Event::CapabilityDenied {
             capability,
             target,
@@ -70,10 +69,10 @@ fn describe(event: &Event) -> String {
             grant,
             ..
         } => {
-            format!("request to {target} denied: {rule}. Allow it with {grant}")
+            format!("request denied: {target}: {rule}. Allow it with {grant}")
         }
-        Event::LimitExceeded { kind, reason } => format!("stopped ({kind}): {reason}"),
-        Event::GuestTrapped { reason } => format!("crashed: {reason}"),
+        Event::LimitExceeded { kind, .. } => format!("stopped ({kind})"),
+        Event::GuestTrapped { .. } => "crashed".to_owned(),
         Event::OutputTruncated { stream, dropped } => {
             format!("{dropped} bytes of {stream} dropped")
         }
