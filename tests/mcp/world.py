@@ -18,6 +18,7 @@ class World:
     def __init__(self, config: Path, folder: Path):
         self.config = folder / "skillhost.toml"
         self.audit = folder / "audit.jsonl"
+        self.log = folder / "stderr.log"
         self.docs = folder / "docs"
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
         self.origin = f"http://127.0.0.1:{self._server.server_port}"

@@ -1,0 +1,170 @@
+//! R25, R32, R34 and N12: what a component may be made of.
+
+use skillhost::Kind::ComponentInvalid;
+use skillhost_tests::{Bench, guests, pack};
+
+/// A signed component that the host compiles at most, and refuses. Returns the
+/// message.
+async fn refused(bench: &Bench, component: &[u8]) -> String {
+    let skill = pack::with_manifest(component, pack::plain_source("refused"));
+    let error = bench.load("refused", &skill).await.unwrap_err();
+    assert_eq!(error.kind(), ComponentInvalid, "{error:?}");
+    let last = bench.records().all().pop().unwrap();
+    assert_eq!(
+        (&last["event"], &last["kind"]),
+        (&"skill.rejected".into(), &"ComponentInvalid".into())
+    );
+    error.message().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn tcp_connect() {
+    let bench = Bench::new();
+    let error = bench
+        .load("tcp-connect", &pack::rust("tcp_connect"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ComponentInvalid, "{error:?}");
+    assert!(
+        error.message().contains("raw sockets are not offered"),
+        "{error}"
+    );
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n12_only_what_is_offered_can_be_imported() {
+    let bench = Bench::new();
+    for (import, part) in [
+        ("wasi:sockets/tcp@0.2.0", "raw sockets are not offered"),
+        ("wasi:sockets/udp@0.2.0", "raw sockets are not offered"),
+        (
+            "wasi:sockets/ip-name-lookup@0.2.0",
+            "raw sockets are not offered",
+        ),
+        ("wasi:http/incoming-handler@0.2.0", "does not offer it"),
+        ("wasi:keyvalue/store@0.2.0", "does not offer it"),
+        ("evil:host/shell@1.0.0", "does not offer it"),
+        ("skillhost:skills/tools@1.0.0", "does not offer it"),
+        ("wasi:cli2/environment@0.2.0", "does not offer it"),
+    ] {
+        let text = format!(r#"(component (import "{import}" (instance)))"#);
+        let message = refused(&bench, &guests::assemble(&text)).await;
+        assert!(
+            message.contains(import) && message.contains(part),
+            "{message}"
+        );
+    }
+    let function =
+        guests::assemble(r#"(component (import "system" (func (param "command" string))))"#);
+    assert!(refused(&bench, &function).await.contains("`system`"));
+    let wrong = r#"(component (import "wasi:cli/exit@0.2.0" (instance (export "run" (func)))))"#;
+    refused(&bench, &guests::assemble(wrong)).await;
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_without_tools_is_refused() {
+    let bench = Bench::new();
+    let tools = "skillhost:skill/tools@1.0.0";
+    for text in [
+        "(component)".to_owned(),
+        format!(r#"(component (instance $empty) (export "{tools}" (instance $empty)))"#),
+    ] {
+        assert!(
+            refused(&bench, &guests::assemble(&text))
+                .await
+                .contains(tools)
+        );
+    }
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r34_features_that_no_toolchain_needs_are_refused() {
+    let bench = Bench::new();
+    for (feature, module) in [
+        ("threads", "(memory 1 1 shared)"),
+        ("memory64", "(memory i64 1)"),
+        ("several memories", "(memory 1) (memory 1)"),
+        (
+            "garbage collection",
+            "(type $s (struct)) (func (result (ref $s)) struct.new $s)",
+        ),
+        ("exceptions", "(tag) (func (throw 0))"),
+        (
+            "stack switching",
+            "(type $f (func)) (type $c (cont $f)) (func (param (ref $c)))",
+        ),
+        ("tail calls", "(func $f return_call $f)"),
+        ("custom page sizes", "(memory 1 (pagesize 1))"),
+        (
+            "wide arithmetic",
+            "(func (param i64 i64 i64 i64) (result i64 i64) \
+             local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)",
+        ),
+    ] {
+        let text = format!("(component (core module {module}))");
+        let message = refused(&bench, &guests::assemble(&text)).await;
+        assert!(
+            message.starts_with("The component is not valid: "),
+            "{feature}: {message}"
+        );
+    }
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r32_asynchronous_components_are_refused() {
+    let bench = Bench::new();
+    for text in [
+        r#"(component (type $s (stream u8)) (import "f" (func (param "s" $s))))"#,
+        r#"(component (type $f (future u8)) (import "f" (func (param "f" $f))))"#,
+        "(component (core func (canon backpressure.inc)))",
+        "(component (core func (canon task.cancel)))",
+        "(component (core func (canon waitable-set.new)))",
+    ] {
+        let message = refused(&bench, &guests::assemble(text)).await;
+        assert!(
+            message.starts_with("The component is not valid: "),
+            "{text}: {message}"
+        );
+    }
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_components_are_refused_before_they_are_compiled() {
+    let bench = Bench::new();
+    let honest = pack::text("honest");
+    for length in (9..honest.len() - 1).step_by(7) {
+        let component = &honest[..length];
+        let path = pack::write_signed(bench.folder(), "refused", component, bench.key());
+        let error = bench.host().load(&path).await.unwrap_err();
+        let kind = error.kind();
+        assert!(
+            matches!(kind, ComponentInvalid | skillhost::Kind::ManifestInvalid),
+            "{length}: {error:?}"
+        );
+    }
+    bench.assert_serving().await;
+}
+
+/// R07 and R13: types that are deep, or that double with each step.
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_types_that_expand_are_refused_in_time() {
+    let bench = Bench::new();
+    let deep: String = (1..2_000)
+        .map(|n| format!("(type $t{n} (list $t{}))", n - 1))
+        .collect();
+    let wide: String = (1..64)
+        .map(|n| format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1))
+        .collect();
+    for (types, last) in [(deep, 1_999), (wide, 63)] {
+        let text = format!(
+            r#"(component (type $t0 (list u8)) {types} (import "f" (func (param "p" $t{last}))))"#
+        );
+        refused(&bench, &guests::assemble(&text)).await;
+    }
+    bench.assert_serving().await;
+}

@@ -1,0 +1,294 @@
+//! F01 to F15: the filesystem.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use serde_json::{Value, json};
+use skillhost::Kind::{Denied, GuestFailed};
+use skillhost_tests::bench::SECRET;
+use skillhost_tests::{Bench, grant};
+use tempfile::TempDir;
+
+/// A granted directory with files, and beside it what nobody granted.
+struct Tree {
+    root: TempDir,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["granted/sub", "other", "granted-not"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for (file, text) in [
+            ("granted/hello.txt", "hello"),
+            ("granted/sub/deep.txt", "deep"),
+            ("granted-not/secret.txt", SECRET),
+            ("secret.txt", SECRET),
+        ] {
+            fs::write(root.path().join(file), text).unwrap();
+        }
+        Self { root }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// A host that grants the directory to the guest, as `access` says.
+    fn bench(&self, guest: &str, access: &str) -> Bench {
+        let text = format!("{}:/:{access}", self.path("granted").display());
+        Bench::with(|setup| {
+            setup.limits.timeout = Duration::from_secs(5);
+            grant(setup, guest).directories.push(text.parse().unwrap());
+        })
+    }
+
+    /// Every file and its text.
+    fn contents(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        collect(self.root.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            found.push((path.display().to_string(), String::new()));
+            collect(&path, found);
+        } else {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            found.push((path.display().to_string(), text));
+        }
+    }
+}
+
+/// Nothing was found, and each attempt has an error.
+#[track_caller]
+fn assert_nothing_found(attempts: &Value) {
+    for attempt in attempts.as_array().unwrap() {
+        assert_eq!(
+            attempt.get("found").unwrap_or(&Value::Null),
+            &Value::Null,
+            "{attempt}"
+        );
+        assert!(!attempt["error"].as_str().unwrap().is_empty(), "{attempt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn read_file() {
+    let tree = Tree::new();
+    let bench = tree.bench("read_file", "ro");
+    for (path, text) in [
+        ("/hello.txt", "hello"),
+        ("hello.txt", "hello"),
+        ("/sub/../sub/deep.txt", "deep"),
+    ] {
+        let called = bench.call("read_file", "read", json!({"path": path})).await;
+        assert_eq!(called.text(), text, "{path}");
+    }
+    let called = bench.call("read_file", "list", json!({"path": "/"})).await;
+    assert_eq!(called.structured(), json!(["hello.txt", "sub"]));
+    let called = bench
+        .call("read_file", "read", json!({"path": "/missing"}))
+        .await;
+    called.expect(GuestFailed, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn write_file() {
+    let ways = [
+        "write",
+        "append",
+        "truncate",
+        "set-length",
+        "remove",
+        "rename",
+        "link",
+    ];
+    let tree = Tree::new();
+    let before = tree.contents();
+    let bench = tree.bench("write_file", "ro");
+    for way in ways {
+        let called = bench
+            .call(
+                "write_file",
+                "change",
+                json!({"path": "/hello.txt", "way": way}),
+            )
+            .await;
+        called.expect(GuestFailed, &[]);
+    }
+    for way in ["create", "make-directory", "write"] {
+        let called = bench
+            .call(
+                "write_file",
+                "change",
+                json!({"path": "/created", "way": way}),
+            )
+            .await;
+        called.expect(GuestFailed, &[]);
+    }
+    assert_eq!(tree.contents(), before);
+
+    let bench = tree.bench("write_file", "rw");
+    let called = bench
+        .call(
+            "write_file",
+            "change",
+            json!({"path": "/hello.txt", "way": "write"}),
+        )
+        .await;
+    assert_eq!(called.text(), "write");
+    assert_eq!(
+        fs::read_to_string(tree.path("granted/hello.txt")).unwrap(),
+        "changed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn escape() {
+    let tree = Tree::new();
+    let secret = tree.path("secret.txt");
+    for (link, target) in [
+        ("relative", Path::new("../secret.txt")),
+        ("absolute", &secret),
+        ("through", Path::new("relative")),
+        ("folder", Path::new("..")),
+        ("loop", Path::new("loop")),
+    ] {
+        symlink(target, tree.path("granted").join(link)).unwrap();
+    }
+    let bench = tree.bench("escape", "rw");
+    let paths = json!([
+        "../secret.txt",
+        "/../secret.txt",
+        "sub/../../secret.txt",
+        "./../secret.txt",
+        "//..//secret.txt",
+        "sub/../../granted-not/secret.txt",
+        "../granted-not/secret.txt",
+        secret,
+        "/etc/passwd",
+        "//etc/passwd",
+        "/proc/self/environ",
+        "/dev/null",
+        "relative",
+        "absolute",
+        "through",
+        "folder/secret.txt",
+        "folder/granted/hello.txt",
+        "loop",
+        "",
+        "/",
+        "sub",
+        "hello.txt/",
+        "a\u{0}b",
+        "x".repeat(300),
+        "y/".repeat(3000),
+    ]);
+    let called = bench.call("escape", "read", json!({"paths": paths})).await;
+    assert_nothing_found(&called.structured());
+
+    let targets = json!([
+        "../secret.txt",
+        secret,
+        "/etc/passwd",
+        "../granted-not/secret.txt",
+        "/proc/self/environ"
+    ]);
+    let called = bench
+        .call("escape", "symlink", json!({"targets": targets}))
+        .await;
+    assert_nothing_found(&called.structured());
+    assert_eq!(fs::read_to_string(secret).unwrap(), SECRET);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_f06_nothing_crosses_from_a_read_only_directory() {
+    let tree = Tree::new();
+    let directory = |name: &str, guest: &str, access: &str| {
+        format!("{}:{guest}:{access}", tree.path(name).display())
+            .parse()
+            .unwrap()
+    };
+    let bench = Bench::with(|setup| {
+        let grant = grant(setup, "escape");
+        grant.directories.push(directory("granted", "/from", "ro"));
+        grant.directories.push(directory("other", "/to", "rw"));
+    });
+    let before = tree.contents();
+    let called = bench
+        .call(
+            "escape",
+            "across",
+            json!({"from": "/from/hello.txt", "to": "/to/got"}),
+        )
+        .await;
+    assert_nothing_found(&called.structured());
+    assert_eq!(tree.contents(), before);
+}
+
+/// A pipe without a writer blocks whoever opens it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_r22_a_pipe_is_refused_and_blocks_nobody() {
+    let tree = Tree::new();
+    let pipe = tree.path("granted/pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let bench = tree.bench("read_file", "ro");
+    let called = bench
+        .call("read_file", "read", json!({"path": "/pipe"}))
+        .await;
+    // Lets go of a thread that waits, so that the test ends either way.
+    let _release = rustix::fs::open(&pipe, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    called.expect(GuestFailed, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f15_a_directory_is_the_one_that_was_opened() {
+    let tree = Tree::new();
+    let bench = tree.bench("read_file", "ro");
+    bench.ensure_loaded("read_file").await;
+    fs::rename(tree.path("granted"), tree.path("moved")).unwrap();
+    symlink(tree.path("granted-not"), tree.path("granted")).unwrap();
+    let called = bench
+        .call("read_file", "read", json!({"path": "/hello.txt"}))
+        .await;
+    assert_eq!(called.text(), "hello");
+    let called = bench
+        .call("read_file", "read", json!({"path": "/secret.txt"}))
+        .await;
+    called.expect(GuestFailed, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn wants_filesystem() {
+    let called = Bench::new()
+        .call("wants_filesystem", "run", json!({}))
+        .await;
+    called.expect(Denied, &["policy.denied"]);
+    assert_eq!(
+        called.error().message(),
+        "wants-filesystem wants to read and write files and was granted no directory: To keep notes."
+    );
+    assert_eq!(
+        called.hint(),
+        "Allow it with `--allow-dir DIR:rw`, or `directories = [\"DIR:/:rw\"]` under `[skill.wants-filesystem]` in skillhost.toml."
+    );
+    assert_eq!(called.event("policy.denied")["capability"], "filesystem");
+    assert_eq!(called.usage().attempts, 0);
+
+    let tree = Tree::new();
+    let called = tree
+        .bench("wants_filesystem", "ro")
+        .call("wants_filesystem", "run", json!({}))
+        .await;
+    assert_eq!(called.text(), "started");
+}

@@ -1,0 +1,52 @@
+//! Attacks on the host, and what must happen. A test of one guest has that
+//! guest's name; others begin with the id of the attack.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up fails"
+)]
+
+// What a guest does with its time and its memory.
+mod compute;
+mod memory;
+
+// What it says, and how it fails.
+mod failures;
+mod output;
+
+// What it reaches for.
+mod ambient;
+mod egress;
+mod files;
+mod hostcalls;
+mod http;
+
+// What is given to the host.
+mod artifacts;
+mod components;
+mod input;
+mod manifests;
+
+// The host itself.
+mod host;
+
+use ambient::*;
+use components::*;
+use compute::*;
+use egress::*;
+use failures::*;
+use files::*;
+use hostcalls::*;
+use memory::*;
+use output::*;
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// A guest without a test of its name does not compile.
+macro_rules! assert_tested {
+    ($($guest:ident)*) => { $(const _: fn() = $guest;)* };
+}
+
+for_each_guest!(assert_tested);

@@ -1,0 +1,183 @@
+//! I07, I08, I09 and S23: what a component says about itself.
+
+use serde_json::{Value, json};
+use skillhost::Kind::{ComponentInvalid, ConfigInvalid, ManifestInvalid};
+use skillhost::manifest::section;
+use skillhost_tests::bench::invocation;
+use skillhost_tests::{Bench, guests};
+
+fn manifest(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut manifest = json!({
+        "format": 1, "name": "honest", "version": "1.0.0", "description": "",
+        "tools": [{"name": "run", "description": "", "input_schema": {"type": "object"}}],
+    });
+    change(&mut manifest);
+    section::append(&guests::text("honest"), manifest.to_string().as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_as_it_should_be_is_taken() {
+    let loaded = Bench::new()
+        .load("honest", &manifest(|_| {}))
+        .await
+        .unwrap();
+    assert_eq!(loaded.manifest().name.as_str(), "honest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_without_a_usable_manifest_is_not_compiled() {
+    let bench = Bench::new();
+    let honest = guests::text("honest");
+    let error = bench.refused("honest", &honest).await;
+    assert_eq!(error.kind(), ManifestInvalid);
+    assert!(error.message().contains("carries no manifest"), "{error}");
+    for text in [
+        b"".as_slice(),
+        b"{",
+        b"null",
+        b"{}",
+        b"\xff",
+        b"{\"format\": 1}",
+    ] {
+        assert_eq!(
+            bench
+                .refused("honest", &section::append(&honest, text))
+                .await
+                .kind(),
+            ManifestInvalid
+        );
+    }
+    let twice = section::append(&manifest(|_| {}), b"{}");
+    let error = bench.refused("honest", &twice).await;
+    assert_eq!(error.kind(), ComponentInvalid);
+    assert!(error.message().contains("two manifests"), "{error}");
+    let long = section::append(&honest, &vec![b' '; section::MAX_SECTION + 1]);
+    assert_eq!(
+        bench.refused("honest", &long).await.kind(),
+        ComponentInvalid
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i07_i08_names_and_texts_that_deceive_are_refused() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 18] = [
+        |it| it["format"] = json!(2),
+        |it| it["unknown"] = json!(true),
+        |it| it["name"] = json!("Honest"),
+        |it| it["name"] = json!("h\u{43e}nest"),
+        |it| it["name"] = json!("../honest"),
+        |it| it["name"] = json!(""),
+        |it| it["name"] = json!("x".repeat(65)),
+        |it| it["version"] = json!("1"),
+        |it| it["description"] = json!("safe\u{200b}"),
+        |it| it["description"] = json!("\u{202e}efas"),
+        |it| it["description"] = json!("\u{1b}[2J"),
+        |it| it["description"] = json!("x".repeat(10_000)),
+        |it| it["tools"] = json!([]),
+        |it| it["tools"][1] = it["tools"][0].clone(),
+        |it| it["tools"][0]["name"] = json!("run__other"),
+        |it| it["tools"][0]["description"] = json!("hidden \u{e0041}"),
+        |it| it["tools"][0]["input_schema"] = json!({"type": "string"}),
+        |it| it["capabilities"] = json!({"sockets": {}}),
+    ];
+    let bench = Bench::new();
+    for (number, change) in changes.into_iter().enumerate() {
+        let error = bench.refused("honest", &manifest(change)).await;
+        assert_eq!(error.kind(), ManifestInvalid, "{number}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i06_schemas_are_never_fetched_and_never_slow() {
+    let bench = Bench::new();
+    for schema in [
+        json!({"type": "object", "$ref": "http://127.0.0.1/schema.json"}),
+        json!({"type": "object", "$ref": "file:///etc/passwd"}),
+        json!({"type": "object", "properties": {"a": {"pattern": "(a{1000}){1000}"}}}),
+        json!({"type": "object", "properties": {"a": {"type": 7}}}),
+    ] {
+        let component = manifest(|it| it["tools"][0]["input_schema"] = schema.clone());
+        assert_eq!(
+            bench.refused("honest", &component).await.kind(),
+            ManifestInvalid,
+            "{schema}"
+        );
+    }
+    let nested = r#"{"type": "object", "properties": {"a": "#.repeat(10_000);
+    let text = format!(
+        r#"{{"format": 1, "name": "deep", "version": "1.0.0", "tools": [{{"name": "run", "description": "", "input_schema": {nested}{{}}{}}}]}}"#,
+        "}}".repeat(10_000),
+    );
+    let deep = section::append(&guests::text("honest"), text.as_bytes());
+    assert_eq!(bench.refused("deep", &deep).await.kind(), ManifestInvalid);
+}
+
+/// A schema that stands for itself would be followed for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn i06_a_schema_that_refers_to_itself_ends() {
+    let bench = Bench::new();
+    let schema = json!({
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/loop"}},
+        "$defs": {"loop": {"allOf": [{"$ref": "#/$defs/loop"}]}},
+    });
+    let component = manifest(|it| it["tools"][0]["input_schema"] = schema.clone());
+    if bench.load("honest", &component).await.is_ok() {
+        bench
+            .invoke(invocation("honest", "run", json!({"a": 1})))
+            .await;
+    }
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i07_two_files_cannot_share_a_name() {
+    let bench = Bench::new();
+    bench.load("honest", &manifest(|_| {})).await.unwrap();
+    let error = bench
+        .load("another", &manifest(|it| it["version"] = json!("2.0.0")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ConfigInvalid);
+    assert_eq!(
+        bench.host().skills()[0].manifest().version.to_string(),
+        "1.0.0"
+    );
+    bench.assert_serving().await;
+}
+
+/// A file that turns into another skill is not run under the first one's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_a_file_that_becomes_another_skill_does_not_run() {
+    let bench = Bench::new();
+    bench.load("honest", &manifest(|_| {})).await.unwrap();
+    bench.replace("honest", &manifest(|it| it["name"] = json!("other")));
+    let called = bench.invoke(invocation("honest", "run", json!({}))).await;
+    assert_eq!(
+        called.kind(),
+        skillhost::Kind::ArtifactChanged,
+        "{:?}",
+        called.error()
+    );
+    bench.assert_serving().await;
+}
+
+/// The author's wishes narrow the limits and never widen them.
+#[tokio::test(flavor = "multi_thread")]
+async fn i14_an_author_cannot_raise_limits() {
+    let bench = Bench::with(|setup| setup.limits.fuel = 50_000_000);
+    let component = section::append(
+        &guests::text("post_loop"),
+        json!({
+            "format": 1, "name": "greedy", "version": "1.0.0", "limits": {"fuel": u64::MAX, "memory": "4 GiB"},
+            "tools": [{"name": "run", "description": "", "input_schema": {"type": "object"}}],
+        })
+        .to_string()
+        .as_bytes(),
+    );
+    bench.load("greedy", &component).await.unwrap();
+    let called = bench.invoke(invocation("greedy", "run", json!({}))).await;
+    called.expect(skillhost::Kind::FuelExhausted, &["limit.exceeded"]);
+    bench.assert_serving().await;
+}
