@@ -18,6 +18,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, Places};
 use crate::error::{Error, Kind, Result};
@@ -184,14 +187,25 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status as u8);
         }
     };
-    if arguments.verbose {
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_ansi(false)
-            .with_max_level(tracing::Level::DEBUG)
-            .init();
-    }
+    diagnose(&arguments);
     ExitCode::from(execute(arguments) as u8)
+}
+
+/// The host's own diagnostics go to standard error. Those of its libraries do
+/// not: they would show the arguments of calls.
+fn diagnose(arguments: &Arguments) {
+    let level = match arguments.command {
+        _ if arguments.verbose => tracing::Level::DEBUG,
+        Command::Serve(_) => tracing::Level::INFO,
+        _ => tracing::Level::WARN,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(Targets::new().with_target("skillhost", level))
+        .init();
 }
 
 fn execute(arguments: Arguments) -> ExitStatus {

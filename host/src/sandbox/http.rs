@@ -32,10 +32,20 @@ const CHUNK: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
 /// The work that moves the bytes of one connection.
-type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Driver = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// What `send_request` returns: the response, and what drives its body.
-type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Driver), Error>> + Send>;
+type Sent = Box<
+    dyn Future<
+            Output = Result<
+                (
+                    Response<WasiBody>,
+                    Box<dyn Future<Output = Result<(), Error>> + Send>,
+                ),
+                Error,
+            >,
+        > + Send,
+>;
 
 impl WasiHttpHooks for Egress {
     fn send_request(
@@ -49,7 +59,11 @@ impl WasiHttpHooks for Egress {
             Err(error) => return Box::new(async { Err(error) }),
         };
         let limits = self.limits;
-        Box::new(async move { send(permit, request, options.unwrap_or_default(), limits).await })
+        Box::new(async move {
+            let options = options.unwrap_or_default();
+            let (response, driver) = send(permit, request, options, limits).await?;
+            Ok((response, Box::new(driver) as Box<_>))
+        })
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
@@ -78,10 +92,10 @@ async fn send(
     let (mut sender, connection) = tokio::time::timeout(connect, handshake)
         .await
         .map_err(|_elapsed| Error::ConnectionTimeout)??;
-    let mut connection = Box::pin(async move { connection.await.map_err(Error::from) });
+    let mut driver: Driver = Box::pin(async move { connection.await.map_err(Error::from) });
     let first_byte = options.first_byte_timeout.unwrap_or(PATIENCE).min(PATIENCE);
     let response = sender.send_request(outgoing(request, limits)?);
-    let response = tokio::time::timeout(first_byte, drive(response, &mut connection))
+    let response = tokio::time::timeout(first_byte, drive(response, &mut driver))
         .await
         .map_err(|_elapsed| Error::ConnectionReadTimeout)??;
     let idle = options
@@ -89,7 +103,7 @@ async fn send(
         .unwrap_or(PATIENCE)
         .min(PATIENCE);
     let response = response.map(|body| Incoming::new(body, limits.response, idle).boxed_unsync());
-    Ok((response, Box::new(connection)))
+    Ok((response, driver))
 }
 
 /// The request as it goes onto the wire: a path, and a body within its limit.
@@ -107,20 +121,25 @@ fn outgoing(request: Request<WasiBody>, limits: BodyLimits) -> Result<Request<Wa
     Ok(Request::from_parts(parts, body.boxed_unsync()))
 }
 
-/// Waits for the response while the connection moves.
-async fn drive<T>(
-    response: impl Future<Output = hyper::Result<T>>,
-    connection: &mut (impl Future<Output = Result<(), Error>> + Unpin),
-) -> Result<T, Error> {
-    tokio::pin!(response);
+/// Waits for `work` while the connection moves. A connection that ends first is
+/// replaced by one that has ended: a future must not be polled once more.
+async fn drive<T, E>(
+    work: impl Future<Output = Result<T, E>>,
+    connection: &mut Driver,
+) -> Result<T, Error>
+where
+    Error: From<E>,
+{
+    tokio::pin!(work);
     tokio::select! {
         biased;
-        response = &mut response => response.map_err(Error::from),
-        ended = connection => match ended {
-            Ok(()) => response.await.map_err(Error::from),
-            Err(error) => Err(error),
-        },
+        done = &mut work => return done.map_err(Error::from),
+        ended = connection.as_mut() => {
+            *connection = Box::pin(std::future::ready(Ok(())));
+            ended?;
+        }
     }
+    work.await.map_err(Error::from)
 }
 
 /// A response body that ends with an error at its limit, or when nothing
@@ -216,7 +235,7 @@ impl State {
             .egress
             .judge(request.method(), request.uri())
             .map_err(buffered_error)?;
-        let (response, connection) = send(
+        let (response, mut driver) = send(
             permit,
             request,
             RequestOptions::default(),
@@ -224,18 +243,10 @@ impl State {
         )
         .await
         .map_err(buffered_error)?;
-        let mut connection = Box::into_pin(connection);
         let (parts, body) = response.into_parts();
-        let body = body.collect();
-        tokio::pin!(body);
-        let body = tokio::select! {
-            biased;
-            body = &mut body => body,
-            ended = &mut connection => match ended {
-                Ok(()) => body.await,
-                Err(error) => Err(error),
-            },
-        };
+        let body = drive(body.collect(), &mut driver)
+            .await
+            .map_err(buffered_error)?;
         Ok(buffered::Response {
             status: parts.status.as_u16(),
             headers: parts
@@ -248,7 +259,7 @@ impl State {
                     )
                 })
                 .collect(),
-            body: body.map_err(buffered_error)?.to_bytes().to_vec(),
+            body: body.to_bytes().to_vec(),
         })
     }
 }

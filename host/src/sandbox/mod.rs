@@ -7,7 +7,7 @@
 mod address;
 mod call;
 mod clock;
-pub mod egress;
+pub(crate) mod egress;
 mod filesystem;
 mod http;
 mod limiter;

@@ -41,7 +41,10 @@ struct Kept(Arc<Mutex<Vec<serde_json::Value>>>);
 
 impl Sink for Kept {
     fn write(&self, record: &Record<'_>) -> crate::Result<()> {
-        self.0.lock().unwrap().push(serde_json::to_value(record).unwrap());
+        self.0
+            .lock()
+            .unwrap()
+            .push(serde_json::to_value(record).unwrap());
         Ok(())
     }
 }
@@ -57,9 +60,20 @@ impl Bench {
         let network = Arc::new(FakeNetwork::default());
         let events = Kept::default();
         let record = Events::new(Box::new(events.clone()), vec![], crate::time::system()).unwrap();
-        let subject = Subject { skill: Some("s".to_owned()), ..Subject::default() };
+        let subject = Subject {
+            skill: Some("s".to_owned()),
+            ..Subject::default()
+        };
         let observer = Observer::new(Arc::new(record), Arc::new(subject));
-        Self { egress: Egress::new(&grant(granted), Arc::<FakeNetwork>::clone(&network), observer), network, events }
+        Self {
+            egress: Egress::new(
+                &grant(granted),
+                Arc::<FakeNetwork>::clone(&network),
+                observer,
+            ),
+            network,
+            events,
+        }
     }
 
     /// Judges and dials; what the guest would see, and what was dialled.
@@ -70,7 +84,10 @@ impl Bench {
             Err(error) => error,
         };
         let dialled = std::mem::take(&mut *self.network.dialled.lock().unwrap());
-        (format!("{error:?}"), dialled.iter().map(ToString::to_string).collect())
+        (
+            format!("{error:?}"),
+            dialled.iter().map(ToString::to_string).collect(),
+        )
     }
 
     fn denials(&self) -> Vec<serde_json::Value> {
@@ -109,24 +126,39 @@ async fn nothing_is_dialled_without_a_grant() {
     let [event] = bench.denials().try_into().unwrap();
     assert_eq!(event["event"], "egress.denied");
     assert_eq!(event["target"], "GET https://public.test");
-    assert!(event["grant"].as_str().unwrap().contains("--allow-http https://public.test"), "{event}");
+    assert!(
+        event["grant"]
+            .as_str()
+            .unwrap()
+            .contains("--allow-http https://public.test"),
+        "{event}"
+    );
 }
 
 #[tokio::test]
 async fn the_address_that_was_judged_is_dialled() {
     let mut bench = Bench::new(&["https://public.test"]);
-    assert_eq!(bench.try_get("https://public.test/x").await, dialled("93.184.216.34:443"));
+    assert_eq!(
+        bench.try_get("https://public.test/x").await,
+        dialled("93.184.216.34:443")
+    );
     assert_eq!(bench.network.resolved.lock().unwrap().len(), 1);
     assert!(bench.denials().is_empty());
 }
 
 #[tokio::test]
 async fn n06_one_address_that_is_not_public_denies_the_name() {
-    for (name, address) in
-        [("private.test", "10.0.0.1"), ("mixed.test", "169.254.169.254"), ("mapped.test", "::ffff:127.0.0.1")]
-    {
+    for (name, address) in [
+        ("private.test", "10.0.0.1"),
+        ("mixed.test", "169.254.169.254"),
+        ("mapped.test", "::ffff:127.0.0.1"),
+    ] {
         let mut bench = Bench::new(&[&format!("http://{name}")]);
-        assert_eq!(bench.try_get(&format!("http://{name}/")).await, denied(), "{name}");
+        assert_eq!(
+            bench.try_get(&format!("http://{name}/")).await,
+            denied(),
+            "{name}"
+        );
         let [event] = bench.denials().try_into().unwrap();
         assert_eq!(event["address"], address);
     }
@@ -148,13 +180,19 @@ async fn n01_n03_a_wildcard_never_reaches_what_is_not_public() {
         assert_eq!(bench.denials().len(), 1, "{address}");
     }
     let mut bench = Bench::new(&["*"]);
-    assert_eq!(bench.try_get("http://93.184.216.34:81/").await, dialled("93.184.216.34:81"));
+    assert_eq!(
+        bench.try_get("http://93.184.216.34:81/").await,
+        dialled("93.184.216.34:81")
+    );
 }
 
 #[tokio::test]
 async fn an_exact_grant_reaches_loopback() {
     let mut bench = Bench::new(&["http://127.0.0.1:8080"]);
-    assert_eq!(bench.try_get("http://127.0.0.1:8080/").await, dialled("127.0.0.1:8080"));
+    assert_eq!(
+        bench.try_get("http://127.0.0.1:8080/").await,
+        dialled("127.0.0.1:8080")
+    );
     assert_eq!(bench.try_get("http://127.0.0.1:8081/").await, denied());
     let mut bench = Bench::new(&["http://localhost:8080"]);
     let (_, dialled) = bench.try_get("http://localhost:8080/").await;

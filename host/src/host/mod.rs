@@ -1,0 +1,269 @@
+//! [`Host::invoke`]: the one way in for every call.
+
+mod load;
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::sync::{Mutex, Semaphore};
+use wasmtime::component::Linker;
+
+use self::record::{check_output, explain_denial};
+use crate::admission::{self, Schemas};
+use crate::answer::Answer;
+use crate::compile::{Compiler, MAX_CONCURRENT};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Events, Sink, Subject};
+use crate::invocation::Invocation;
+use crate::manifest::SkillName;
+use crate::policy::limits::Limits;
+use crate::policy::{Denied, OperatorGrant};
+use crate::registry::{Granted, Loaded, Registry};
+use crate::run::{self, Ended};
+use crate::sandbox::egress::{Network, SystemNetwork};
+use crate::sandbox::{self, Observer, Parts, State};
+use crate::time::Clock;
+use crate::verify::{TrustPolicy, Verifier};
+
+/// What an operator decides about one skill.
+#[derive(Debug, Clone, Default)]
+pub struct SkillPolicy {
+    /// What it may use.
+    pub grant: OperatorGrant,
+    /// Its settings, by key.
+    pub settings: Map<String, Value>,
+}
+
+/// What a host is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// Whose signatures are needed.
+    pub trust: TrustPolicy,
+    /// Limits of every call, unless a skill's policy says otherwise.
+    pub limits: Limits,
+    /// What each skill may use.
+    pub skills: BTreeMap<SkillName, SkillPolicy>,
+    /// What a skill may use that is not named.
+    pub others: SkillPolicy,
+    /// Where events are kept; nothing runs without.
+    pub audit: Box<dyn Sink>,
+    /// Where else events go.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Names and connections for HTTP requests.
+    pub network: Arc<dyn Network>,
+}
+
+impl Setup {
+    /// A host with that trust and audit log, the default limits, no grants,
+    /// and the machine's own clock and network.
+    #[must_use]
+    pub fn new(trust: TrustPolicy, audit: Box<dyn Sink>) -> Self {
+        Self {
+            trust,
+            limits: Limits::default(),
+            skills: BTreeMap::new(),
+            others: SkillPolicy::default(),
+            audit,
+            sinks: Vec::new(),
+            clock: crate::time::system(),
+            network: Arc::new(SystemNetwork),
+        }
+    }
+}
+
+/// Runs skills.
+pub struct Host {
+    verifier: Verifier,
+    compiler: Compiler,
+    linker: Linker<State>,
+    registry: Registry,
+    events: Arc<Events>,
+    slots: Semaphore,
+    loading: Mutex<()>,
+    limits: Limits,
+    skills: BTreeMap<SkillName, SkillPolicy>,
+    others: SkillPolicy,
+    clock: Arc<dyn Clock>,
+    network: Arc<dyn Network>,
+}
+
+impl Host {
+    /// A host without skills.
+    pub fn new(setup: Setup) -> Result<Self> {
+        let compiler = Compiler::new()?;
+        Ok(Self {
+            verifier: Verifier::new(setup.trust),
+            linker: sandbox::linker(compiler.engine())?,
+            compiler,
+            registry: Registry::default(),
+            events: Arc::new(Events::new(
+                setup.audit,
+                setup.sinks,
+                Arc::clone(&setup.clock),
+            )?),
+            slots: Semaphore::new(MAX_CONCURRENT as usize),
+            loading: Mutex::new(()),
+            limits: setup.limits,
+            skills: setup.skills,
+            others: setup.others,
+            clock: setup.clock,
+            network: setup.network,
+        })
+    }
+
+    /// The skills of this host, by name.
+    #[must_use]
+    pub fn skills(&self) -> Vec<Arc<Loaded>> {
+        self.registry.all().values().cloned().collect()
+    }
+
+    /// The limits of a call whose skill has none of its own.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How many components this host has begun to compile.
+    #[must_use]
+    pub fn compilations(&self) -> u64 {
+        self.compiler.compilations()
+    }
+
+    /// Reads, verifies and compiles the component at `path`, and makes its
+    /// tools callable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Artifact::open`], [`Verifier::verify`] and
+    /// [`Compiler::compile`]; `ManifestInvalid`; `ConfigInvalid` and
+    /// `ConfigInsecure` for directories that cannot be granted.
+    pub async fn load(&self, path: &Path) -> Result<Arc<Loaded>> {
+        let _one_at_a_time = self.loading.lock().await;
+        self.load_now(path).await
+    }
+
+    /// Calls a tool. Every call gets exactly one answer, and exactly one
+    /// `invocation.finished` event.
+    pub async fn invoke(&self, invocation: Invocation) -> Answer {
+        let mut subject = Subject::of(&invocation);
+        if let Err(error) = self.begin(&subject, &invocation) {
+            return Answer::failed(&invocation, error);
+        }
+        let mut answer = match self.attempt(&invocation, &mut subject).await {
+            Ok((loaded, ended)) => self.answered(&invocation, &subject, &loaded, ended),
+            Err(error) => Answer::failed(&invocation, error),
+        };
+        if let Err(unavailable) = self.finish(&subject, &answer) {
+            answer.outcome = Err(unavailable);
+        }
+        answer
+    }
+
+    /// One attempt: take the skill, admit the call, build its store, and, as
+    /// the last step before the guest, see that what was verified still stands.
+    async fn attempt(
+        &self,
+        invocation: &Invocation,
+        subject: &mut Subject,
+    ) -> Result<(Arc<Loaded>, Ended)> {
+        let _slot = self.slots.try_acquire().map_err(|_full| overloaded())?;
+        let mut loaded = self.registry.get(&invocation.skill)?;
+        // A file may change once more while the change is read; twice is a
+        // sign of something else.
+        for _ in 0..3 {
+            subject.describe(&loaded);
+            let (schemas, granted) = self.admit(invocation, subject, &loaded)?;
+            let limits = *granted.grant.limits();
+            schemas.admit(&invocation.input, limits.input)?;
+            let deadline = tokio::time::Instant::now() + limits.timeout;
+            let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
+            let store = self.store(invocation, &loaded, granted, observer.clone(), deadline)?;
+            if loaded.is_current() {
+                let _ticking = self.compiler.tick();
+                let mut ended =
+                    run::call(&loaded.prepared, store, invocation, &limits, deadline).await;
+                check_output(schemas, &mut ended);
+                explain_denial(&observer, &mut ended);
+                return Ok((loaded, ended));
+            }
+            loaded = self.reload(&loaded, subject).await?;
+        }
+        Err(Error::new(
+            Kind::ArtifactChanged,
+            "The skill's files keep changing while they are read.",
+        )
+        .with_hint("Replace a skill by renaming a complete file into place."))
+    }
+
+    fn admit<'a>(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        loaded: &'a Loaded,
+    ) -> Result<(&'a Schemas, &'a Granted)> {
+        let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
+        let schemas = loaded
+            .schemas
+            .get(&tool.name)
+            .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
+        match &loaded.granted {
+            Ok(granted) => Ok((schemas, granted)),
+            Err(denied) => Err(self.deny(subject, denied)),
+        }
+    }
+
+    fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
+        let event = Event::PolicyDenied {
+            capability: denied.capability,
+            reason: denied.message.clone(),
+            grant: denied.grant.clone(),
+        };
+        match self.events.record(subject, &event) {
+            Err(unavailable) => unavailable,
+            Ok(()) => Error::new(Kind::Denied, denied.message.clone())
+                .with_hint(format!("Allow it with {}.", denied.grant)),
+        }
+    }
+
+    fn store(
+        &self,
+        invocation: &Invocation,
+        loaded: &Loaded,
+        granted: &Granted,
+        observer: Observer,
+        deadline: tokio::time::Instant,
+    ) -> Result<wasmtime::Store<State>> {
+        sandbox::store(
+            self.compiler.engine(),
+            Parts {
+                invocation,
+                grant: &granted.grant,
+                mounts: &granted.mounts,
+                network: &self.network,
+                settings: &loaded.settings,
+                observer,
+                deadline,
+            },
+        )
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host")
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+fn overloaded() -> Error {
+    Error::new(
+        Kind::Overloaded,
+        format!("{MAX_CONCURRENT} calls are running, which is all that this host takes."),
+    )
+    .with_hint("Try again in a second.")
+}

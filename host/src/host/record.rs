@@ -1,0 +1,189 @@
+//! What is recorded of a call, and what its caller and its operator are told.
+
+use std::path::Path;
+
+use super::Host;
+use crate::admission::Schemas;
+use crate::answer::{Answer, Diagnostics};
+use crate::artifact::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Subject, Usage};
+use crate::invocation::Invocation;
+use crate::manifest::text::one_line;
+use crate::registry::Loaded;
+use crate::run::{Cause, Ended, Fault};
+use crate::sandbox::{self, Observer};
+
+/// The longest line of a skill's output that is kept, in characters.
+const MAX_LINE: usize = 2000;
+
+impl Host {
+    pub(super) fn begin(&self, subject: &Subject, invocation: &Invocation) -> Result<()> {
+        let text = invocation.input.text();
+        self.events.record(
+            subject,
+            &Event::InvocationStarted {
+                input_sha256: Digest::of(text.as_bytes()).to_string(),
+                input_bytes: text.len() as u64,
+            },
+        )
+    }
+
+    pub(super) fn finish(&self, subject: &Subject, answer: &Answer) -> Result<()> {
+        let failure = answer.outcome.as_ref().err();
+        self.events.record(
+            subject,
+            &Event::InvocationFinished {
+                outcome: if failure.is_some() { "error" } else { "ok" },
+                kind: failure.map(Error::kind),
+                reason: failure.map(|error| one_line(error.message(), MAX_LINE)),
+                usage: answer.usage,
+            },
+        )
+    }
+    /// Records what the attempt brought to light, and makes the answer of it.
+    pub(super) fn answered(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        loaded: &Loaded,
+        ended: Ended,
+    ) -> Answer {
+        let mut recorded = Ok(());
+        for event in events_of(&ended) {
+            recorded = recorded.and_then(|()| self.events.record(subject, &event));
+        }
+        Answer {
+            invocation: invocation.id.to_string(),
+            outcome: recorded.and(ended.outcome.map_err(|fault| fault.error)),
+            usage: ended.usage,
+            skill: Some(loaded.info()),
+            diagnostics: lines(&ended.diagnostics),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn failed(invocation: &Invocation, error: Error) -> Self {
+        Self {
+            invocation: invocation.id.to_string(),
+            outcome: Err(error),
+            usage: Usage::default(),
+            skill: None,
+            diagnostics: Diagnostics::default(),
+        }
+    }
+}
+impl Subject {
+    pub(super) fn of(invocation: &Invocation) -> Self {
+        Self {
+            invocation: Some(invocation.id.to_string()),
+            principal: Some(invocation.principal.to_string()),
+            skill: Some(invocation.skill.to_string()),
+            tool: Some(one_line(&invocation.tool, 80)),
+            ..Self::default()
+        }
+    }
+
+    /// Before its manifest is read, a skill is known by its file's name.
+    pub(super) fn of_file(path: &Path) -> Self {
+        let name = path
+            .file_stem()
+            .map(|name| one_line(&name.to_string_lossy(), 80));
+        Self {
+            skill: name,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn describe(&mut self, loaded: &Loaded) {
+        let info = loaded.info();
+        self.skill = Some(info.name);
+        self.version = Some(info.version);
+        self.digest = Some(info.digest);
+        self.signers = info.signers;
+    }
+}
+pub(super) fn check_output(schemas: &Schemas, ended: &mut Ended) {
+    if let Ok(output) = &ended.outcome
+        && let Err(error) = schemas.check_output(output.structured.as_ref())
+    {
+        ended.outcome = Err(Fault {
+            error,
+            cause: Cause::Guest,
+        });
+    }
+}
+
+/// When a skill failed after something was refused to it, the grant that would
+/// have allowed it is what its operator needs to read.
+pub(super) fn explain_denial(observer: &Observer, ended: &mut Ended) {
+    let Err(fault) = &mut ended.outcome else {
+        return;
+    };
+    let denials = observer.denials();
+    let Some(denial) = denials.first() else {
+        return;
+    };
+    if matches!(fault.error.kind(), Kind::Denied | Kind::GuestFailed) {
+        let message = fault.error.message().to_owned();
+        fault.error = Error::new(Kind::Denied, message).with_hint(format!(
+            "{} was refused: {}. Allow it with {}.",
+            denial.capability, denial.target, denial.grant
+        ));
+    }
+}
+
+fn events_of(ended: &Ended) -> Vec<Event> {
+    let mut events = Vec::new();
+    let dropped = [
+        ("stdout", ended.diagnostics.stdout.dropped),
+        ("stderr", ended.diagnostics.stderr.dropped),
+        ("log", ended.diagnostics.log.dropped),
+    ];
+    for (stream, dropped) in dropped.into_iter().filter(|(_, dropped)| *dropped > 0) {
+        events.push(Event::OutputTruncated { stream, dropped });
+    }
+    if let Err(fault) = &ended.outcome {
+        let reason = one_line(fault.error.message(), MAX_LINE);
+        match fault.cause {
+            Cause::Limit => events.push(Event::LimitExceeded {
+                kind: fault.error.kind(),
+                reason,
+            }),
+            Cause::Trap => events.push(Event::GuestTrapped { reason }),
+            Cause::Panic => events.push(Event::HostPanicked {}),
+            Cause::Guest | Cause::Cancelled => {}
+        }
+    }
+    events
+}
+
+/// What a skill wrote, each line marked with where it comes from.
+fn lines(diagnostics: &sandbox::Diagnostics) -> Diagnostics {
+    let mut lines = Vec::new();
+    for line in &diagnostics.log.lines {
+        let fields: String = line
+            .fields
+            .iter()
+            .map(|(key, value)| format!(" {key}={value}"))
+            .collect();
+        lines.push(format!(
+            "{}: {}",
+            line.level,
+            one_line(&format!("{}{fields}", line.message), MAX_LINE)
+        ));
+    }
+    for (stream, captured) in [
+        ("stdout", &diagnostics.stdout),
+        ("stderr", &diagnostics.stderr),
+    ] {
+        lines.extend(
+            captured
+                .text()
+                .lines()
+                .map(|line| format!("{stream}: {}", one_line(line, MAX_LINE))),
+        );
+    }
+    Diagnostics { lines }
+}
