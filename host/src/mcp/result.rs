@@ -233,7 +233,7 @@ mod tests {
         };
         assert_eq!(
             result(Ok(output))["content"],
-            json!([{"type": "text", "text": r#"{"a":[1,2],"words":2}"#}])
+            json!([{"type": "text", "text": r#"{"words":2,"a":[1,2]}"#}])
         );
     }
 

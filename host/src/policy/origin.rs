@@ -65,13 +65,13 @@ impl Origin {
     /// The origin of an absolute address. Addresses with user name, password,
     /// or a host that is not written canonically are refused.
     pub fn of(text: &str) -> Result<Self, String> {
+        if text.bytes().any(is_ambiguous) {
+            return Err(format!("{text:?} holds a character that no address has"));
+        }
         let url = Url::parse(text).map_err(|cause| format!("`{text}` is no address: {cause}"))?;
         let scheme = Scheme::parse(url.scheme())
             .ok_or_else(|| format!("`{text}` is neither http nor https"))?;
-        if !url.username().is_empty()
-            || url.password().is_some()
-            || text.contains('@') && authority(text).contains('@')
-        {
+        if authority(text).contains('@') {
             return Err(format!("`{text}` carries a user name"));
         }
         let host = canonical_host(&url).ok_or_else(|| format!("`{text}` names no host"))?;
@@ -114,21 +114,29 @@ fn canonical_host(url: &Url) -> Option<Host> {
     }
 }
 
-/// The part between `//` and the next `/`, `?`, `#` or `\`.
+/// Bytes that the WHATWG parser removes or takes for another, and RFC 3986
+/// does not know.
+const fn is_ambiguous(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f || byte == b'\\'
+}
+
+/// The part between `//` and the next `/`, `?` or `#`.
 fn authority(text: &str) -> &str {
     let rest = text.split_once("//").map_or("", |(_, rest)| rest);
-    rest.split(['/', '?', '#', '\\']).next().unwrap_or_default()
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// Whether the host stands in `text` as it was understood, but for case and a
 /// trailing dot. `0177.0.0.1`, `2130706433` and the like are not.
 fn written_canonically(text: &str, host: &Host) -> bool {
     let authority = authority(text).to_ascii_lowercase();
-    let host = host.to_string();
-    let Some(rest) = authority.strip_prefix(&host) else {
+    let rest = match host {
+        Host::Ipv6(_) => authority.split_once(']').map(|(_, rest)| rest),
+        Host::Ipv4(_) | Host::Domain(_) => authority.strip_prefix(&host.to_string()),
+    };
+    let Some(rest) = rest.map(|rest| rest.strip_prefix('.').unwrap_or(rest)) else {
         return false;
     };
-    let rest = rest.strip_prefix('.').unwrap_or(rest);
     rest.is_empty()
         || rest
             .strip_prefix(':')
