@@ -100,13 +100,6 @@ fn build(toolchain: &Toolchain, target: &Path) {
     for variable in REMOVED_VARIABLES {
         cargo.env_remove(variable);
     }
-    if let Some(sysroot) = &toolchain.sysroot {
-        let flag = format!(
-            "target.{TARGET}.rustflags=['--sysroot={}']",
-            sysroot.display()
-        );
-        cargo.args(["--config", &flag]);
-    }
     cargo
         .args([
             "build",
@@ -122,6 +115,13 @@ fn build(toolchain: &Toolchain, target: &Path) {
         .arg(target)
         .env("RUSTC", &toolchain.rustc)
         .current_dir(folder());
+    if let Some(sysroot) = &toolchain.sysroot {
+        let flag = format!(
+            "target.{TARGET}.rustflags=['--sysroot={}']",
+            sysroot.display()
+        );
+        cargo.args(["--config", &flag]);
+    }
     let status = cargo.status().unwrap();
     assert!(status.success(), "the guests do not build: {status}");
 }
