@@ -24,6 +24,7 @@ pub mod mcp;
 pub mod cli;
 
 pub mod build;
+mod file;
 pub mod sign;
 
 pub mod error;

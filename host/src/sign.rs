@@ -168,7 +168,11 @@ impl PrivateKey {
             None => BUNDLE_SUFFIX.to_owned(),
         };
         let target = with_suffix(path, &suffix);
-        replace(&target, bundle.as_bytes())?;
+        crate::file::replace(&target, bundle.as_bytes()).map_err(|cause| SignError::File {
+            path: target.clone(),
+            action: "written",
+            cause,
+        })?;
         Ok(target)
     }
 
@@ -224,27 +228,6 @@ fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), SignError> {
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(written)
-}
-
-/// Writes beside and renames, so that a reader sees the old or the new whole.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
-    let written = |cause| SignError::File {
-        path: path.to_owned(),
-        action: "written",
-        cause,
-    };
-    let folder = path
-        .parent()
-        .filter(|folder| *folder != Path::new(""))
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(written)?;
-    file.write_all(bytes).map_err(written)?;
-    file.persist(path)
-        .map(drop)
-        .map_err(|failed| written(failed.error))
 }
 
 /// cosign leaves out what is empty; so do we.

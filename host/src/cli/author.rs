@@ -207,14 +207,7 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    let failed = |cause| unusable(path, &cause);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
-    file.persist(path)
-        .map(drop)
-        .map_err(|cause| unusable(path, &cause.error))
+    crate::file::replace(path, bytes).map_err(|cause| unusable(path, &cause))
 }
 
 fn wrong_source(path: &Path, problem: &str) -> Error {
