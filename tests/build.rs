@@ -1,9 +1,12 @@
-//! Lists the guests in a macro, so that one without a test does not compile.
+//! Lists the guests in a macro, so that one without a test does not compile,
+//! and tells the tests which compiler they are built with.
 
 use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    let rustc = env::var("RUSTC").map_err(io::Error::other)?;
+    println!("cargo::rustc-env=RUSTC={rustc}");
     let mut guests = Vec::new();
     for (folder, extension) in [("guests/examples", "rs"), ("guests/wat", "wat")] {
         println!("cargo::rerun-if-changed={folder}");

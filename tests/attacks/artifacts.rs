@@ -2,6 +2,9 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -262,49 +265,49 @@ async fn s22_x07_a_skill_whose_file_is_gone_does_not_run() {
 /// the answer says was verified.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s21_what_was_verified_is_what_runs() {
-    let (one, other) = (
-        pack::with_manifest(&guests::text("honest"), pack::plain_source("swapped")),
-        pack::with_manifest(&guests::text("post_trap"), pack::plain_source("swapped")),
-    );
+    let skill = |guest| pack::with_manifest(&guests::text(guest), pack::plain_source("swapped"));
+    let (one, other) = (skill("honest"), skill("post_trap"));
     let digests = [Digest::of(&one).to_string(), Digest::of(&other).to_string()];
-    let bench = std::sync::Arc::new(Bench::new());
+    let bench = Arc::new(Bench::new());
     bench.load("swapped", &one).await.unwrap();
-    let end = now() + Duration::from_secs(2);
-    let swapping = {
-        let bench = std::sync::Arc::clone(&bench);
-        std::thread::spawn(move || {
-            while now() < end {
-                bench.replace("swapped", &other);
-                bench.replace("swapped", &one);
-            }
-        })
-    };
+    let calls = Arc::new(AtomicU64::new(0));
+    let swapping = swap(&bench, &calls, [other, one]);
     let (mut ran, mut trapped) = (0, 0);
-    while now() < end {
-        let answer = bench
-            .invoke(invocation("swapped", "run", json!({})))
-            .await
-            .answer;
+    while !swapping.is_finished() {
+        calls.fetch_add(1, Ordering::SeqCst);
+        let call = invocation("swapped", "run", json!({}));
+        let answer = bench.invoke(call).await.answer;
         match (answer.outcome, answer.skill) {
-            (Ok(_), Some(skill)) => {
-                assert_eq!(skill.digest, digests[0]);
-                ran += 1;
-            }
-            (Err(error), Some(skill)) => {
-                assert_eq!(
-                    (error.kind(), &skill.digest),
-                    (Trapped, &digests[1]),
-                    "{error:?}"
-                );
+            (Ok(_), Some(skill)) if skill.digest == digests[0] => ran += 1,
+            (Err(error), Some(skill)) if skill.digest == digests[1] => {
+                assert_eq!(error.kind(), Trapped, "{error:?}");
                 trapped += 1;
             }
             (Err(error), None) => assert!(error.kind().is_trust(), "{error:?}"),
-            (Ok(_), None) => panic!("an answer of nobody"),
+            unexpected => panic!("{unexpected:?}"),
         }
     }
     swapping.join().unwrap();
-    assert!(ran > 0 && trapped > 0, "{ran} and {trapped}");
+    assert!(ran > 10 && trapped > 10, "{ran} and {trapped}");
     bench.assert_serving().await;
+}
+
+/// For two seconds, lets the files take turns; each stays for two calls.
+fn swap(bench: &Arc<Bench>, calls: &Arc<AtomicU64>, files: [Vec<u8>; 2]) -> JoinHandle<()> {
+    let (bench, calls) = (Arc::clone(bench), Arc::clone(calls));
+    let end = now() + Duration::from_secs(2);
+    std::thread::spawn(move || {
+        for file in files.iter().cycle() {
+            bench.replace("swapped", file);
+            let enough = calls.load(Ordering::SeqCst) + 2;
+            while calls.load(Ordering::SeqCst) < enough {
+                std::thread::yield_now();
+            }
+            if now() >= end {
+                return;
+            }
+        }
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounds the time of a race")]

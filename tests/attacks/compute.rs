@@ -7,6 +7,7 @@ use serde_json::json;
 use skillhost::Kind::{Cancelled, DeadlineExceeded, FuelExhausted, StackExhausted, Trapped};
 use skillhost_tests::bench::invocation;
 use skillhost_tests::{Bench, Called, pack};
+use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -143,9 +144,7 @@ async fn r21_busy_guests_starve_nobody() {
         bench.assert_serving().await;
     }
     assert!(spinning.iter().all(|spinner| !spinner.is_finished()));
-    tokens
-        .iter()
-        .for_each(tokio_util::sync::CancellationToken::cancel);
+    tokens.iter().for_each(CancellationToken::cancel);
     for spinner in spinning {
         spinner.await.unwrap().expect(Cancelled, &[]);
     }

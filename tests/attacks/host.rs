@@ -8,33 +8,35 @@ use skillhost::Kind::{AuditUnavailable, Cancelled, Overloaded};
 use skillhost::compile::MAX_CONCURRENT;
 use skillhost_tests::bench::invocation;
 use skillhost_tests::{Bench, pack};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_more_calls_than_the_host_takes_are_refused_at_once() {
     let bench = Arc::new(Bench::with(|setup| {
-        setup.limits.timeout = Duration::from_secs(60)
+        setup.limits.timeout = Duration::from_secs(60);
     }));
-    bench.ensure_loaded("sleep_forever").await;
+    bench.ensure_loaded("progress_and_remaining").await;
+    let running = Arc::new(Semaphore::new(0));
+    let waiting = || {
+        let mut call = invocation("progress_and_remaining", "until-awake", json!({}));
+        let running = Arc::clone(&running);
+        call.progress = Some(Arc::new(move |_| running.add_permits(1)));
+        call
+    };
     let mut calls = Vec::new();
     let mut tokens = Vec::new();
     for _ in 0..MAX_CONCURRENT {
-        let call = invocation("sleep_forever", "sleep", json!({}));
+        let (bench, call) = (Arc::clone(&bench), waiting());
         tokens.push(call.cancelled.clone());
-        let bench = Arc::clone(&bench);
-        calls.push(tokio::spawn(async move { bench.host().invoke(call).await }));
+        calls.push(tokio::spawn(async move { bench.invoke(call).await }));
     }
-    while bench.records().named("invocation.started").len() < MAX_CONCURRENT as usize {
-        tokio::task::yield_now().await;
-    }
-    let called = bench
-        .invoke(invocation("sleep_forever", "sleep", json!({})))
-        .await;
-    called.expect(Overloaded, &[]);
-    tokens
-        .iter()
-        .for_each(tokio_util::sync::CancellationToken::cancel);
+    let all = running.acquire_many(MAX_CONCURRENT).await.unwrap();
+    bench.invoke(waiting()).await.expect(Overloaded, &[]);
+    drop(all);
+    tokens.iter().for_each(CancellationToken::cancel);
     for call in calls {
-        assert_eq!(call.await.unwrap().outcome.unwrap_err().kind(), Cancelled);
+        call.await.unwrap().expect(Cancelled, &[]);
     }
     bench.assert_serving().await;
 }

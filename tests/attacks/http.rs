@@ -29,7 +29,9 @@ async fn r27_a_body_without_end_is_cut_off() {
         .call("http_get_wasi", "get", json!({"authority": "public.test"}))
         .await;
     assert!(
-        called.text().starts_with("200 LastOperationFailed"),
+        called
+            .text()
+            .starts_with("200 StreamError::LastOperationFailed"),
         "{}",
         called.text()
     );

@@ -75,7 +75,7 @@ async fn i07_i08_names_and_texts_that_deceive_are_refused() {
         |it| it["description"] = json!("\u{1b}[2J"),
         |it| it["description"] = json!("x".repeat(10_000)),
         |it| it["tools"] = json!([]),
-        |it| it["tools"][1] = it["tools"][0].clone(),
+        |it| it["tools"] = json!([it["tools"][0], it["tools"][0]]),
         |it| it["tools"][0]["name"] = json!("run__other"),
         |it| it["tools"][0]["description"] = json!("hidden \u{e0041}"),
         |it| it["tools"][0]["input_schema"] = json!({"type": "string"}),

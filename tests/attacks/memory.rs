@@ -3,8 +3,7 @@
 use serde_json::json;
 use skillhost::Kind::{ComponentInvalid, MemoryLimit};
 use skillhost_tests::bench::invocation;
-use skillhost_tests::guests::assemble;
-use skillhost_tests::{Bench, Called, pack};
+use skillhost_tests::{Bench, Called, grant, guests, pack};
 
 const MIB: u64 = 1 << 20;
 
@@ -56,7 +55,7 @@ pub(crate) async fn big_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn table_grow() {
-    let bench = Bench::with(|setup| setup.limits.memory = 200_000);
+    let bench = Bench::with(|setup| grant(setup, "table_grow").limits.memory = Some(200_000));
     let called = call_text(&bench, "table_grow").await;
     called.expect(MemoryLimit, &["limit.exceeded"]);
 }
@@ -64,22 +63,11 @@ pub(crate) async fn table_grow() {
 /// Each memory alone is within the limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn r09_all_memories_of_a_call_share_one_limit() {
+    let more = "(core module $big (memory 1600))".to_owned()
+        + &"(core instance (instantiate $big))".repeat(3);
+    let component = guests::text_with("honest", &more);
+    let skill = pack::with_manifest(&component, pack::plain_source("memories"));
     let bench = Bench::new();
-    let module = "(core module $big (memory 1600)) (core instance (instantiate $big))";
-    let memories = module.to_owned() + &"(core instance (instantiate $big))".repeat(2);
-    let component = String::from_utf8(
-        std::fs::read(skillhost_tests::guests::folder().join("wat/tools.wat")).unwrap(),
-    )
-    .unwrap()
-    .replace(
-        ";; CORE",
-        &std::fs::read_to_string(skillhost_tests::guests::folder().join("wat/honest.wat")).unwrap(),
-    )
-    .replace(
-        "(core instance $core",
-        &format!("{memories}\n(core instance $core"),
-    );
-    let skill = pack::with_manifest(&assemble(&component), pack::plain_source("memories"));
     bench.load("memories", &skill).await.unwrap();
     let called = bench.invoke(invocation("memories", "run", json!({}))).await;
     called.expect(MemoryLimit, &["limit.exceeded"]);

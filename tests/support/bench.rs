@@ -158,7 +158,6 @@ impl Bench {
             "took {took:?} of {:?}",
             self.timeout
         );
-        self.check_log();
         called
     }
 
@@ -202,18 +201,19 @@ impl Bench {
             fs::rename(path.with_file_name(&file), self.folder().join(&file)).unwrap();
         }
     }
+}
 
-    /// The records count up without a gap, and the host did not panic.
-    fn check_log(&self) {
-        let records = self.records.all();
-        let mut sequence: Vec<_> = records
-            .iter()
-            .map(|record| record["sequence"].as_u64().unwrap())
-            .collect();
-        sequence.sort_unstable();
+/// After the last call the records count up without a gap, and the host did
+/// not panic.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let sequence = self.records.sequence();
         assert!(
-            sequence.into_iter().eq(0..records.len() as u64),
-            "the log has a gap"
+            sequence.iter().copied().eq(0..sequence.len() as u64),
+            "{sequence:?}"
         );
         assert_eq!(self.records.named("host.panicked"), Vec::<Value>::new());
     }

@@ -53,9 +53,18 @@ pub fn rust(guest: &str) -> Arc<[u8]> {
 /// for what the module exports.
 #[must_use]
 pub fn text(guest: &str) -> Vec<u8> {
+    text_with(guest, "")
+}
+
+/// Like [`text`], with more parts that are instantiated before the guest.
+#[must_use]
+pub fn text_with(guest: &str, parts: &str) -> Vec<u8> {
     let read = |name: &str| fs::read_to_string(folder().join("wat").join(name)).unwrap();
     let core = read(&format!("{guest}.wat"));
-    assemble(&read("tools.wat").replace(";; CORE", &core))
+    let component = read("tools.wat")
+        .replace(";; CORE", &core)
+        .replace(";; PARTS", parts);
+    assemble(&component)
 }
 
 /// The binary form of a module or component.

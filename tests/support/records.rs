@@ -11,6 +11,7 @@ use skillhost::{Error, Kind, Result};
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     kept: Arc<Mutex<Vec<Value>>>,
+    lost: Arc<Mutex<Vec<u64>>>,
     full: Arc<AtomicBool>,
 }
 
@@ -18,23 +19,37 @@ impl Records {
     /// All records so far.
     #[must_use]
     pub fn all(&self) -> Vec<Value> {
-        self.kept.lock().unwrap().clone()
+        self.matching(|_| true)
     }
 
     /// Those of one call.
     #[must_use]
     pub fn of(&self, invocation: &str) -> Vec<Value> {
-        let mut records = self.all();
-        records.retain(|record| record["invocation"] == invocation);
-        records
+        self.matching(|record| record["invocation"] == invocation)
     }
 
     /// Those of one event.
     #[must_use]
     pub fn named(&self, event: &str) -> Vec<Value> {
-        let mut records = self.all();
-        records.retain(|record| record["event"] == event);
-        records
+        self.matching(|record| record["event"] == event)
+    }
+
+    /// The numbers of all records, lost ones too, in order.
+    #[must_use]
+    pub fn sequence(&self) -> Vec<u64> {
+        let mut numbers = self.lost.lock().unwrap().clone();
+        let kept = self.all();
+        numbers.extend(kept.iter().filter_map(|record| record["sequence"].as_u64()));
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn matching(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let kept = self.kept.lock().unwrap();
+        kept.iter()
+            .filter(|record| wanted(record))
+            .cloned()
+            .collect()
     }
 
     /// From now on nothing can be written, as on a full disk; or it can again.
@@ -46,6 +61,7 @@ impl Records {
 impl Sink for Records {
     fn write(&self, record: &Record<'_>) -> Result<()> {
         if self.full.load(Ordering::SeqCst) {
+            self.lost.lock().unwrap().push(record.sequence);
             return Err(Error::new(Kind::AuditUnavailable, "The disk is full."));
         }
         self.kept

@@ -1,5 +1,4 @@
-;; A component that exports `skillhost:skill/tools`. In place of the line below
-;; stands a core module that exports:
+;; A component that exports `skillhost:skill/tools`. Its core module exports:
 ;;
 ;;   memory
 ;;   realloc (old, old size, alignment, size) -> pointer
@@ -46,6 +45,7 @@
   (core module $module
 ;; CORE
   )
+;; PARTS
   (core instance $core (instantiate $module))
   (func $call (param "tool" string) (param "arguments" string) (result (result $outcome (error $error)))
     (canon lift (core func $core "call")

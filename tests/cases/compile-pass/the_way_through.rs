@@ -1,0 +1,15 @@
+//! The one way from a path to machine code, for comparison.
+
+use std::num::NonZeroU8;
+use std::path::Path;
+
+use skillhost::Result;
+use skillhost::artifact::Artifact;
+use skillhost::compile::{Compiled, Compiler};
+use skillhost::verify::{Signer, TrustPolicy, Verifier};
+
+pub fn compile(path: &Path, compiler: &Compiler, signers: Vec<Signer>) -> Result<Compiled> {
+    let policy = TrustPolicy::new(signers, NonZeroU8::MIN).unwrap();
+    let verified = Verifier::new(policy).verify(Artifact::open(path)?)?;
+    compiler.compile(verified)
+}
