@@ -1,6 +1,11 @@
 //! Lists the guests in a macro, so that one without a test does not compile,
 //! and tells the tests which compiler they are built with.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to a build script through the environment"
+)]
+
 use std::path::Path;
 use std::{env, fs, io};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use skillhost::Kind::{Cancelled, DeadlineExceeded, FuelExhausted, StackExhausted, Trapped};
+use skillhost_tests::Bench;
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, Called, pack};
 use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(500);
@@ -20,17 +20,6 @@ fn impatient() -> Bench {
 
 fn thrifty() -> Bench {
     Bench::with(|setup| setup.limits.fuel = 50_000_000)
-}
-
-/// Calls a guest in WebAssembly text.
-async fn call_text(bench: &Bench, guest: &str) -> Called {
-    bench
-        .load(&pack::skill_name(guest), &pack::text(guest))
-        .await
-        .unwrap();
-    let called = bench.invoke(invocation(guest, "run", json!({}))).await;
-    bench.assert_serving().await;
-    called
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,44 +67,51 @@ pub(crate) async fn recurse() {
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn start_loop() {
-    call_text(&thrifty(), "start_loop")
+    thrifty()
+        .call_text("start_loop")
         .await
         .expect(FuelExhausted, &["limit.exceeded"]);
-    call_text(&impatient(), "start_loop")
+    impatient()
+        .call_text("start_loop")
         .await
         .expect(DeadlineExceeded, &["limit.exceeded"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn realloc_loop() {
-    call_text(&thrifty(), "realloc_loop")
+    thrifty()
+        .call_text("realloc_loop")
         .await
         .expect(FuelExhausted, &["limit.exceeded"]);
-    call_text(&impatient(), "realloc_loop")
+    impatient()
+        .call_text("realloc_loop")
         .await
         .expect(DeadlineExceeded, &["limit.exceeded"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn post_loop() {
-    call_text(&thrifty(), "post_loop")
+    thrifty()
+        .call_text("post_loop")
         .await
         .expect(FuelExhausted, &["limit.exceeded"]);
-    call_text(&impatient(), "post_loop")
+    impatient()
+        .call_text("post_loop")
         .await
         .expect(DeadlineExceeded, &["limit.exceeded"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn post_trap() {
-    call_text(&Bench::new(), "post_trap")
+    Bench::new()
+        .call_text("post_trap")
         .await
         .expect(Trapped, &["guest.trapped"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn honest() {
-    let called = call_text(&Bench::new(), "honest").await;
+    let called = Bench::new().call_text("honest").await;
     assert_eq!(called.json()["content"], json!([]));
     assert_eq!(called.between(), Vec::<&str>::new());
 }

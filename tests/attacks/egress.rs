@@ -256,8 +256,6 @@ async fn n09_addresses_that_two_parsers_read_differently_are_refused() {
         "http://user:pass@public.test/",
         "http://@public.test/",
         "http://public.test\\@127.0.0.1/",
-        "http://public.test#@127.0.0.1/",
-        "http://127.0.0.1#@public.test",
         "http:\\\\public.test/",
         "http:/public.test/",
         "//public.test/",
@@ -277,9 +275,6 @@ async fn n09_addresses_that_two_parsers_read_differently_are_refused() {
         "http://public.test:0x50/",
         "http://public.test:80:81/",
     ] {
-        if url.contains('#') {
-            continue;
-        }
         internet.assert_refused(url).await;
     }
 }
@@ -336,7 +331,6 @@ async fn n01_an_exact_grant_reaches_loopback_at_that_port_only() {
     assert_eq!(internet.network.dialled().len(), 1);
 }
 
-/// The guest cannot tell a closed port from one that does not answer it.
 #[tokio::test(flavor = "multi_thread")]
 async fn n11_requests_of_a_call_are_counted() {
     let internet = Internet::new(Reply::ok(""), &["http://public.test:*"]).await;

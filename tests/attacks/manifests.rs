@@ -123,11 +123,10 @@ async fn i06_a_schema_that_refers_to_itself_ends() {
         "$defs": {"loop": {"allOf": [{"$ref": "#/$defs/loop"}]}},
     });
     let component = manifest(|it| it["tools"][0]["input_schema"] = schema.clone());
-    if bench.load("honest", &component).await.is_ok() {
-        bench
-            .invoke(invocation("honest", "run", json!({"a": 1})))
-            .await;
-    }
+    bench.load("honest", &component).await.unwrap();
+    let call = invocation("honest", "run", json!({"a": 1}));
+    let called = bench.invoke(call).await;
+    assert!(called.answer.outcome.is_ok(), "{:?}", called.answer);
     bench.assert_serving().await;
 }
 

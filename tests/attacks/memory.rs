@@ -3,19 +3,9 @@
 use serde_json::json;
 use skillhost::Kind::{ComponentInvalid, MemoryLimit};
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, Called, grant, guests, pack};
+use skillhost_tests::{Bench, grant, guests, pack};
 
 const MIB: u64 = 1 << 20;
-
-async fn call_text(bench: &Bench, guest: &str) -> Called {
-    bench
-        .load(&pack::skill_name(guest), &pack::text(guest))
-        .await
-        .unwrap();
-    let called = bench.invoke(invocation(guest, "run", json!({}))).await;
-    bench.assert_serving().await;
-    called
-}
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn eat_memory() {
@@ -37,7 +27,7 @@ pub(crate) async fn eat_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn big_memory() {
-    let called = call_text(&Bench::new(), "big_memory").await;
+    let called = Bench::new().call_text("big_memory").await;
     called.expect(MemoryLimit, &["limit.exceeded"]);
     assert_eq!(called.usage().memory_bytes, 0);
 }
@@ -56,7 +46,7 @@ pub(crate) async fn big_table() {
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn table_grow() {
     let bench = Bench::with(|setup| grant(setup, "table_grow").limits.memory = Some(200_000));
-    let called = call_text(&bench, "table_grow").await;
+    let called = bench.call_text("table_grow").await;
     called.expect(MemoryLimit, &["limit.exceeded"]);
 }
 

@@ -144,6 +144,17 @@ impl Bench {
         called
     }
 
+    /// Like [`call`](Self::call), for a guest in WebAssembly text.
+    pub async fn call_text(&self, guest: &str) -> Called {
+        let component = pack::text(guest);
+        self.load(&pack::skill_name(guest), &component)
+            .await
+            .unwrap();
+        let called = self.invoke(invocation(guest, "run", json!({}))).await;
+        self.assert_serving().await;
+        called
+    }
+
     /// Makes a call and checks what must hold after every call.
     pub async fn invoke(&self, invocation: Invocation) -> Called {
         let start = now();

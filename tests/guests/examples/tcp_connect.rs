@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use skillhost_sdk::prelude::*;
 
 /// Connects.
+#[expect(clippy::disallowed_methods, reason = "that is what this guest is for")]
 #[tool]
 fn connect(address: String) -> Result<String> {
     Ok(TcpStream::connect(address)?.peer_addr()?.to_string())

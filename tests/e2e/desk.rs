@@ -1,0 +1,190 @@
+//! A user's home of its own, and the command run in it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use skillhost::config::Places;
+use skillhost::sign::PrivateKey;
+use skillhost_tests::{guests, pack};
+use tempfile::TempDir;
+
+/// A value in the command's environment that no skill may see.
+pub(crate) const SECRET: &str = "SKH_CANARY_e2e";
+
+/// A home with nothing in it but the author's own key.
+pub(crate) struct Desk {
+    home: TempDir,
+    key: PrivateKey,
+}
+
+/// How the command ended, and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let keys = home.path().join("data/skillhost/keys/local");
+        let key = PrivateKey::load_or_create(&keys).unwrap();
+        Self { home, key }
+    }
+
+    /// A path below the home, which is also where the command is run.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Writes a file, and the folders above it.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        self.write("config/skillhost/skillhost.toml", text);
+    }
+
+    /// A Rust guest, signed with the author's own key; returns its file's name.
+    pub(crate) fn guest(&self, guest: &str) -> String {
+        self.component(&pack::skill_name(guest), &pack::rust(guest))
+    }
+
+    /// A component, signed with the author's own key; returns its file's name.
+    pub(crate) fn component(&self, name: &str, component: &[u8]) -> String {
+        let path = pack::write_signed(self.home.path(), name, component, &self.key);
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// What stands in the audit log.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("data/skillhost/audit.jsonl")).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn skillhost(&self, arguments: &[&str]) -> Ran {
+        self.skillhost_reading("", arguments)
+    }
+
+    /// Runs the command with `input` on its standard input.
+    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
+    pub(crate) fn skillhost_reading(&self, input: &str, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skillhost-under-test"));
+        command.args(arguments).current_dir(self.home.path());
+        for (variable, folder) in [
+            ("HOME", ""),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+        ] {
+            command.env(variable, self.path(folder));
+        }
+        for (variable, value) in toolchain() {
+            command.env(variable, value);
+        }
+        let mut child = command
+            .env("SKH_SECRET", SECRET)
+            .env_remove("SKILLHOST_CONFIG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads no input may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran = Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        assert!(!format!("{ran:?}").contains(SECRET), "{ran:?}");
+        ran
+    }
+}
+
+/// Cargo, rustup and the guest toolchain stay where they are for everyone;
+/// what is built goes where these tests were built.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the command's own children need"
+)]
+fn toolchain() -> Vec<(&'static str, PathBuf)> {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+    let or = |variable: &str, path: &str| {
+        std::env::var_os(variable).map_or(home.join(path), PathBuf::from)
+    };
+    let cache = Places::from_environment().unwrap().cache;
+    vec![
+        ("CARGO_HOME", or("CARGO_HOME", ".cargo")),
+        ("RUSTUP_HOME", or("RUSTUP_HOME", ".rustup")),
+        ("XDG_CACHE_HOME", cache.parent().unwrap().to_owned()),
+        ("CARGO_TARGET_DIR", guests::target_folder().join("skills")),
+    ]
+}
+
+impl Ran {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Standard output as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|cause| panic!("{cause}: {self:#?}"))
+    }
+
+    /// Standard error with `#` for each number, and without colours.
+    pub(crate) fn shape(&self) -> String {
+        let mut shape = String::new();
+        for character in self.stderr.chars() {
+            let number = character.is_ascii_digit();
+            let inside = shape.ends_with('#') && matches!(character, '.' | ',');
+            match (number, shape.ends_with('#')) {
+                (true, true) => {}
+                (true, false) => shape.push('#'),
+                (false, _) if inside => {}
+                (false, _) => shape.push(character),
+            }
+        }
+        shape
+    }
+}
+
+/// The keys of an object, sorted.
+pub(crate) fn fields(object: &Value) -> Vec<&str> {
+    let mut fields: Vec<&str> = object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    fields.sort_unstable();
+    fields
+}
+
+/// A path as an argument.
+pub(crate) fn argument(path: &(impl AsRef<OsStr> + ?Sized)) -> &str {
+    path.as_ref().to_str().unwrap()
+}
+
+/// A skill of this repository.
+pub(crate) fn skill(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../skills")
+        .join(name)
+}

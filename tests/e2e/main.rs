@@ -1,0 +1,16 @@
+//! The command as a user runs it: exit code, standard output and standard
+//! error.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up fails"
+)]
+
+mod desk;
+
+mod author;
+mod exit_codes;
+mod keys;
+mod run;
