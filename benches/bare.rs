@@ -7,6 +7,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use self::bindings::{Skill, SkillPre};
 
+#[expect(
+    clippy::error_impl_error,
+    reason = "generated: the WIT calls its errors `error`"
+)]
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -33,13 +37,19 @@ impl Bare {
 
     /// The length of the answer's first text.
     pub(crate) async fn call(&self, tool: &str, arguments: &str) -> usize {
-        let state = State { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let state = State {
+            wasi: WasiCtx::builder().build(),
+            table: ResourceTable::new(),
+        };
         let mut store = Store::new(&self.engine, state);
         store.set_fuel(u64::MAX).unwrap();
         store.set_epoch_deadline(u64::MAX / 2);
         let skill = self.pre.instantiate_async(&mut store).await.unwrap();
         let (tool, arguments) = (tool.to_owned(), arguments.to_owned());
-        let called = skill.skillhost_skill_tools().call_call(&mut store, &tool, &arguments).await;
+        let called = skill
+            .skillhost_skill_tools()
+            .call_call(&mut store, &tool, &arguments)
+            .await;
         match called.unwrap().unwrap() {
             bindings::skillhost::skill::types::Outcome::Complete(output) => output.content.len(),
             bindings::skillhost::skill::types::Outcome::InputRequired(_) => 0,
@@ -54,7 +64,10 @@ pub(crate) struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -98,13 +111,24 @@ mod nothing {
         fn get(&mut self, _: String) -> Result<Option<state::Entry>, state::Error> {
             Ok(None)
         }
-        fn set(&mut self, _: String, _: Vec<u8>, _: Option<u64>, _: Option<u64>) -> Result<u64, state::Error> {
+        fn set(
+            &mut self,
+            _: String,
+            _: Vec<u8>,
+            _: Option<u64>,
+            _: Option<u64>,
+        ) -> Result<u64, state::Error> {
             Ok(1)
         }
         fn delete(&mut self, _: String) -> Result<(), state::Error> {
             Ok(())
         }
-        fn keys(&mut self, _: String, _: Option<String>, _: u32) -> Result<Vec<String>, state::Error> {
+        fn keys(
+            &mut self,
+            _: String,
+            _: Option<String>,
+            _: u32,
+        ) -> Result<Vec<String>, state::Error> {
             Ok(Vec::new())
         }
     }

@@ -32,9 +32,13 @@ const ARGUMENTS: &str = r#"{"text":"hello"}"#;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let mut criterion =
-        Criterion::default().output_directory(&folder.path().join("criterion")).configure_from_args();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut criterion = Criterion::default()
+        .output_directory(&folder.path().join("criterion"))
+        .configure_from_args();
     compare(&mut criterion, &runtime, folder.path());
     criterion.final_summary();
     let median = |name| skillhost_benches::median(&folder.path().join("criterion"), GROUP, name);
@@ -54,15 +58,24 @@ fn compare(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
     let host = host(folder);
     let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
     let path = pack::write_signed(folder, "echo", &component, &key);
-    let skill = runtime.block_on(host.load(&path)).unwrap().manifest().name.clone();
+    let skill = runtime
+        .block_on(host.load(&path))
+        .unwrap()
+        .manifest()
+        .name
+        .clone();
     let mut group = criterion.benchmark_group(GROUP);
     group.bench_function("bare", |bencher| {
-        bencher.to_async(runtime).iter(|| async { black_box(bare.call("echo", ARGUMENTS).await) });
+        bencher
+            .to_async(runtime)
+            .iter(|| async { black_box(bare.call("echo", ARGUMENTS).await) });
     });
     group.bench_function("host", |bencher| {
         bencher.to_async(runtime).iter(|| async {
             let input = Input::parse(ARGUMENTS).unwrap();
-            let answer = host.invoke(Invocation::local(skill.clone(), "echo", input).unwrap()).await;
+            let answer = host
+                .invoke(Invocation::local(skill.clone(), "echo", input).unwrap())
+                .await;
             black_box(answer.outcome.unwrap())
         });
     });
@@ -71,7 +84,14 @@ fn compare(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
 
 fn host(folder: &Path) -> Host {
     let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
-    let signer = Signer { name: SignerName::new("bench"), keys: vec![key.public().clone()] };
+    let signer = Signer {
+        name: SignerName::new("bench"),
+        keys: vec![key.public().clone()],
+    };
     let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
-    Host::new(Setup::new(TrustPolicy::one(signer).unwrap(), Box::new(audit))).unwrap()
+    Host::new(Setup::new(
+        TrustPolicy::one(signer).unwrap(),
+        Box::new(audit),
+    ))
+    .unwrap()
 }

@@ -162,6 +162,7 @@ fn violation(error: &ValidationError<'_>) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
 mod tests {
     use serde_json::json;
 

@@ -194,7 +194,7 @@ impl Output {
         }
         let structured = output
             .structured
-            .map(|text| crate::invocation::Input::parse(text))
+            .map(crate::invocation::Input::parse)
             .transpose();
         let structured = structured.map_err(|error| {
             Error::new(

@@ -199,6 +199,10 @@ impl fmt::Display for Kind {
 ///
 /// [`Display`](fmt::Display) shows the public message only.
 #[derive(Debug)]
+#[expect(
+    clippy::error_impl_error,
+    reason = "the one error of this crate; it is read as `skillhost::Error`"
+)]
 pub struct Error {
     kind: Kind,
     message: String,

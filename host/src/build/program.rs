@@ -1,6 +1,11 @@
 //! Starting other programs: without a shell, with a known environment, and
 //! never without saying what failed.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one module that runs other programs, and gives them a time limit"
+)]
+
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::File;

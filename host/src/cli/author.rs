@@ -18,7 +18,7 @@ use crate::sign::PrivateKey;
 const SKILL_TOML: &str = "skill.toml";
 
 /// The largest component that is offered without a word, in bytes.
-const LARGE: usize = crate::artifact::MAX_COMPONENT as usize;
+const LARGE: u64 = crate::artifact::MAX_COMPONENT;
 
 /// Begin a new skill: a folder with a tool, its tests and what it needs to build
 #[derive(Debug, Args)]
@@ -142,7 +142,7 @@ pub(super) fn component(
     let unreadable = |cause| unusable(&compiled.component, &cause);
     let component = fs::read(&compiled.component).map_err(unreadable)?;
     let (packed, manifest) = pack(&component, source, &folder)?;
-    if packed.len() > LARGE {
+    if packed.len() as u64 > LARGE {
         return Err(Error::new(
             Kind::CompileLimit,
             format!(

@@ -14,7 +14,7 @@ mod serve;
 mod terminal;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -140,9 +140,9 @@ struct Session {
 }
 
 impl Session {
-    fn open(config: Option<PathBuf>) -> Result<Self> {
+    fn open(config: Option<&Path>) -> Result<Self> {
         let places = Places::from_environment()?;
-        let config_file = config.clone().unwrap_or_else(|| places.config_file());
+        let config_file = config.map_or_else(|| places.config_file(), Path::to_owned);
         if config.is_some() && !config_file.exists() {
             return Err(Error::new(
                 Kind::ConfigInvalid,
@@ -213,12 +213,12 @@ fn execute(arguments: Arguments) -> ExitStatus {
         return command.execute();
     }
     let json = arguments.command.json();
-    let session = match Session::open(arguments.config) {
+    let session = match Session::open(arguments.config.as_deref()) {
         Ok(session) => session,
         Err(error) => return report::failure(&error, json),
     };
     let done = match arguments.command {
-        Command::Run(command) => command.execute(session),
+        Command::Run(command) => command.execute(&session),
         Command::New(command) => command.execute(&session),
         Command::Build(command) => command.execute(&session),
         Command::Keygen(command) => command.execute(),
@@ -226,7 +226,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Verify(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
-        Command::Serve(command) => command.execute(session),
+        Command::Serve(command) => command.execute(&session),
         Command::Doctor(command) => command.execute(&session),
         Command::Completions(_) => Ok(ExitStatus::Ok),
     };

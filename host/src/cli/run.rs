@@ -45,9 +45,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn execute(&self, session: Session) -> Result<ExitStatus> {
-        let path = self.component(&session)?;
-        let host = self.host(&session)?;
+    pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
+        let path = self.component(session)?;
+        let host = self.host(session)?;
         block_on(self.call(&host, &path))?
     }
 
@@ -65,7 +65,7 @@ impl Run {
             let installed = session
                 .skills_folder()
                 .join(self.skill.with_extension("wasm"));
-            return existing(&installed).map_err(|_| {
+            return existing(&installed).map_err(|_missing| {
                 Error::new(Kind::InvalidRequest, format!("There is no skill {}.", self.skill.display())).with_hint(
                     "Name a skill's folder, a component file, or an installed skill (`skillhost list`).",
                 )

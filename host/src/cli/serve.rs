@@ -19,10 +19,10 @@ impl Serve {
         clippy::unused_self,
         reason = "options follow when there are other transports"
     )]
-    pub(super) fn execute(&self, session: Session) -> Result<ExitStatus> {
+    pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let host = Arc::new(Host::new(session.setup(session.trust()?)?)?);
         block_on(async {
-            load(&host, &session).await?;
+            load(&host, session).await?;
             crate::mcp::serve_stdio(host).await
         })??;
         Ok(ExitStatus::Ok)

@@ -13,19 +13,19 @@ pub(super) fn is_public(ip: IpAddr) -> bool {
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
-    let special = match (a, b, c) {
+    let special = matches!(
+        (a, b, c),
         (0 | 10 | 127 | 224..=255, _, _)
-        | (100, 64..=127, _)
-        | (169, 254, _)
-        | (172, 16..=31, _)
-        | (192, 168, _)
-        | (192, 0, 0 | 2)
-        | (192, 88, 99)
-        | (198, 18..=19, _)
-        | (198, 51, 100)
-        | (203, 0, 113) => true,
-        _ => false,
-    };
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            | (198, 18..=19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    );
     !special
 }
 
@@ -35,11 +35,11 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, ..] = ip.segments();
     let global_unicast = a & 0xe000 == 0x2000;
-    let special = match (a, b) {
-        // IETF protocol assignments with Teredo, documentation, 6to4, SRv6.
-        (0x2001, 0..=0x01ff | 0x0db8) | (0x2002, _) | (0x3fff, 0..=0x0fff) => true,
-        _ => false,
-    };
+    // IETF protocol assignments with Teredo, documentation, 6to4.
+    let special = matches!(
+        (a, b),
+        (0x2001, 0..=0x01ff | 0x0db8) | (0x2002, _) | (0x3fff, 0..=0x0fff)
+    );
     global_unicast && !special
 }
 

@@ -210,7 +210,7 @@ impl buffered::Host for State {
         request: buffered::Request,
     ) -> wasmtime::Result<Result<buffered::Response, buffered::Error>> {
         if let Some(name) = request.credential {
-            self.observer.capability("secrets", name);
+            self.observer.capability("secrets", &name);
             return Ok(Err(buffered::Error::Denied(
                 "no credential was granted to this skill".to_owned(),
             )));
@@ -301,6 +301,7 @@ fn typed(request: buffered::Request) -> Result<Request<WasiBody>, buffered::Erro
         .map_err(|_cause| invalid("the request cannot be sent as it is"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn buffered_error(error: Error) -> buffered::Error {
     match error {
         Error::HttpRequestDenied => {

@@ -38,6 +38,10 @@ use crate::invocation::Invocation;
 use crate::policy::Grant;
 
 /// Generated from `wit/`.
+#[expect(
+    clippy::error_impl_error,
+    reason = "generated: the WIT calls its errors `error`"
+)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",

@@ -54,11 +54,11 @@ impl Observer {
 
     /// Records that a capability of the host was refused which nothing grants
     /// yet.
-    pub(super) fn capability(&self, capability: &'static str, target: String) {
+    pub(super) fn capability(&self, capability: &'static str, target: &str) {
         let grant = format!("nothing: this host does not offer `{capability}`");
         let denial = Denial {
             capability,
-            target: one_line(&target, MAX_TARGET),
+            target: one_line(target, MAX_TARGET),
             grant,
         };
         if self.is_new(&denial) {

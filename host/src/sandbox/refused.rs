@@ -17,14 +17,14 @@ impl config::Host for State {
 }
 
 impl State {
-    fn deny(&mut self, capability: &'static str, target: String) {
+    fn deny(&self, capability: &'static str, target: &str) {
         self.observer.capability(capability, target);
     }
 }
 
 impl state::Host for State {
     fn get(&mut self, key: String) -> Result<Result<Option<state::Entry>, state::Error>> {
-        self.deny("state", key);
+        self.deny("state", &key);
         Ok(Err(state::Error::NotGranted))
     }
 
@@ -35,12 +35,12 @@ impl state::Host for State {
         _expect: Option<u64>,
         _ttl_ms: Option<u64>,
     ) -> Result<Result<u64, state::Error>> {
-        self.deny("state", key);
+        self.deny("state", &key);
         Ok(Err(state::Error::NotGranted))
     }
 
     fn delete(&mut self, key: String) -> Result<Result<(), state::Error>> {
-        self.deny("state", key);
+        self.deny("state", &key);
         Ok(Err(state::Error::NotGranted))
     }
 
@@ -50,14 +50,14 @@ impl state::Host for State {
         _after: Option<String>,
         _limit: u32,
     ) -> Result<Result<Vec<String>, state::Error>> {
-        self.deny("state", prefix);
+        self.deny("state", &prefix);
         Ok(Err(state::Error::NotGranted))
     }
 }
 
 impl secrets::Host for State {
     fn reveal(&mut self, name: String) -> Result<Result<String, secrets::Error>> {
-        self.deny("secrets", name);
+        self.deny("secrets", &name);
         Ok(Err(secrets::Error::NotGranted))
     }
 }
