@@ -147,8 +147,7 @@ fn written_canonically(text: &str, host: &Host) -> bool {
 /// `https://*`, `http://127.0.0.1:8080`, or `*` for any.
 ///
 /// Without a port it means the scheme's own; `:*` means any. A wildcard never
-/// reaches an address that is not public; see
-/// [`Egress`](crate::sandbox::egress).
+/// reaches an address that is not public.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OriginRule {

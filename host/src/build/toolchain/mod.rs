@@ -1,7 +1,7 @@
 //! A Rust toolchain that makes components: finding one, or setting one up.
 //!
 //! A usual installation of Rust has the compiler and the component linker for
-//! [`TARGET`](super::TARGET); only the standard library can be missing. The
+//! [`TARGET`]; only the standard library can be missing. The
 //! *routes* are the places where it can come from.
 
 mod apt;
