@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::answer::{Output, guest_error};
 use crate::error::{Error, Kind, Result};
@@ -249,7 +250,8 @@ fn panic_message(stderr: &str) -> Option<&str> {
     lines.next().filter(|line| !line.is_empty()).or(Some(place))
 }
 
-/// An error that a host function ended the guest with.
+/// An error that a host function ended the guest with. wasmtime keeps the types
+/// of some to itself; the tests of each limit notice when its words change.
 fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
     if matches!(
         cause.downcast_ref::<ResourceTableError>(),
@@ -274,8 +276,28 @@ fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
             cause: Cause::Trap,
         };
     }
-    // wasmtime keeps the type of this error to itself.
-    if format!("{cause:#}").contains("fuel allocated for hostcalls has been exhausted") {
+    let text = format!("{cause:#}");
+    if text.contains("requested len") && text.contains("exceeds limit") {
+        return limit(
+            Kind::HostcallLimit,
+            format!(
+                "The skill asked for more than {} random bytes at once.",
+                limits.random
+            ),
+            "This is a defect of the skill: it should ask for less at a time.",
+        );
+    }
+    if cause.downcast_ref::<FieldMapError>().is_some() {
+        return limit(
+            Kind::HostcallLimit,
+            format!(
+                "The skill made more than {} bytes of HTTP header fields.",
+                limits.http_headers
+            ),
+            "This is a defect of the skill: it should send fewer or shorter fields.",
+        );
+    }
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
         return limit(
             Kind::HostcallLimit,
             "The skill passed more data to the host at once than it may.".to_owned(),

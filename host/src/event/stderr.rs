@@ -61,7 +61,7 @@ fn describe(event: &Event) -> String {
             target,
             grant,
         } => {
-            format!("{capability} denied: {target}; {grant}")
+            format!("{capability} denied: {target}. Allow it with {grant}")
         }
         Event::EgressDenied {
             target,

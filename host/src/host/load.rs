@@ -24,7 +24,7 @@ impl Host {
             return Ok(current);
         }
         self.events.record(subject, &Event::ArtifactChanged {})?;
-        let loaded = self.load_now(&stale.path).await?;
+        let loaded = self.load_now(&stale.path).await.map_err(gone)?;
         if loaded.manifest.name == stale.manifest.name {
             return Ok(loaded);
         }
@@ -98,6 +98,19 @@ impl Host {
             Event::SkillRejected { kind, reason }
         };
         self.events.record(subject, &event).err().unwrap_or(error)
+    }
+}
+
+/// A file that could be read and no longer can: the caller learns no path.
+fn gone(error: Error) -> Error {
+    match error.kind() {
+        Kind::InvalidRequest => Error::new(
+            Kind::ArtifactChanged,
+            "The skill's file is no longer there, or cannot be read.",
+        )
+        .with_hint("The operator has to put the skill back.")
+        .with_internal(error.message()),
+        _ => error,
     }
 }
 

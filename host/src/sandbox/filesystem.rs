@@ -8,16 +8,105 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
-use wasmtime::component::ResourceTable;
-use wasmtime_wasi::filesystem::{WasiFilesystemCtx, WasiFilesystemView};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{
+    Descriptor, WasiFilesystem, WasiFilesystemCtx, WasiFilesystemView,
+};
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, DescriptorType, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::State;
 use crate::error::{Error, Kind, Result};
 use crate::policy::directory::{Access, DirectoryGrant};
 
 /// Trees that hold no files of the operator's but handles into the kernel:
 /// `/proc/self/environ` alone would undo most of the sandbox.
 const REFUSED: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// The interface whose `open-at` is ours; the version is wasmtime-wasi's.
+const TYPES: &str = "wasi:filesystem/types@0.2.12";
+
+/// Offers `wasi:filesystem`, with an `open-at` of our own: a pipe or a device
+/// would hold a thread of the host for as long as it likes.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+    preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+    linker.allow_shadowing(true);
+    linker.instance(TYPES)?.func_wrap_async(
+        "[method]descriptor.open-at",
+        |mut store: StoreContextMut<'_, State>, (directory, follow, path, open, flags): OpenAt| {
+            Box::new(async move {
+                let state = store.data_mut();
+                let opened = state.open_at(directory, follow, path, open, flags).await;
+                match opened.map_err(|error| error.downcast()) {
+                    Ok(descriptor) => Ok((Ok(descriptor),)),
+                    Err(code) => Ok((Err(code?),)),
+                }
+            })
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Directory, path flags, path, open flags, descriptor flags.
+type OpenAt = (
+    Resource<Descriptor>,
+    PathFlags,
+    String,
+    OpenFlags,
+    DescriptorFlags,
+);
+
+impl State {
+    /// Opens regular files and directories. What may not be opened is an event.
+    async fn open_at(
+        &mut self,
+        directory: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Resource<Descriptor>> {
+        let borrowed = Resource::new_borrow(directory.rep());
+        let mut files = self.filesystem();
+        let found = files.stat_at(borrowed, follow, path.clone()).await;
+        let opened = match found.map(|found| found.type_) {
+            Ok(kind) if !is_plain(kind) => Err(ErrorCode::NotPermitted.into()),
+            _ => {
+                files
+                    .open_at(directory, follow, path.clone(), open, flags)
+                    .await
+            }
+        };
+        opened.inspect_err(|error| {
+            if matches!(
+                error.downcast_ref(),
+                Some(ErrorCode::NotPermitted | ErrorCode::ReadOnly)
+            ) {
+                let suffix = if flags.contains(DescriptorFlags::WRITE) {
+                    ":rw"
+                } else {
+                    ""
+                };
+                self.observer.filesystem(&path, suffix);
+            }
+        })
+    }
+}
+
+/// A link is judged by what it leads to, unless the guest opens the link itself.
+const fn is_plain(kind: DescriptorType) -> bool {
+    matches!(
+        kind,
+        DescriptorType::RegularFile | DescriptorType::Directory | DescriptorType::SymbolicLink
+    )
+}
 
 /// The directories of one skill, open.
 #[derive(Clone, Default)]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, Limited};
@@ -87,14 +88,16 @@ async fn send(
             .max_headers(MAX_HEADERS)
             .handshake::<_, WasiBody>(TokioIo::new(stream))
             .await
-            .map_err(Error::from)
+            .map_err(from_hyper)
     };
     let (mut sender, connection) = tokio::time::timeout(connect, handshake)
         .await
         .map_err(|_elapsed| Error::ConnectionTimeout)??;
-    let mut driver: Driver = Box::pin(async move { connection.await.map_err(Error::from) });
+    let mut driver: Driver = Box::pin(async move { connection.await.map_err(from_hyper) });
     let first_byte = options.first_byte_timeout.unwrap_or(PATIENCE).min(PATIENCE);
-    let response = sender.send_request(outgoing(request, limits)?);
+    let response = sender
+        .send_request(outgoing(request, limits)?)
+        .map_err(from_hyper);
     let response = tokio::time::timeout(first_byte, drive(response, &mut driver))
         .await
         .map_err(|_elapsed| Error::ConnectionReadTimeout)??;
@@ -121,25 +124,32 @@ fn outgoing(request: Request<WasiBody>, limits: BodyLimits) -> Result<Request<Wa
     Ok(Request::from_parts(parts, body.boxed_unsync()))
 }
 
+/// What hyper failed with: our own error about a body that is too large comes
+/// back wrapped.
+fn from_hyper(error: hyper::Error) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(Error::HttpRequestBodySize(limit)) => Error::HttpRequestBodySize(*limit),
+        _ => Error::Hyper(error),
+    }
+}
+
 /// Waits for `work` while the connection moves. A connection that ends first is
 /// replaced by one that has ended: a future must not be polled once more.
-async fn drive<T, E>(
-    work: impl Future<Output = Result<T, E>>,
+async fn drive<T>(
+    work: impl Future<Output = Result<T, Error>>,
     connection: &mut Driver,
-) -> Result<T, Error>
-where
-    Error: From<E>,
-{
+) -> Result<T, Error> {
     tokio::pin!(work);
     tokio::select! {
         biased;
-        done = &mut work => return done.map_err(Error::from),
+        done = &mut work => return done,
         ended = connection.as_mut() => {
             *connection = Box::pin(std::future::ready(Ok(())));
             ended?;
         }
     }
-    work.await.map_err(Error::from)
+    work.await
 }
 
 /// A response body that ends with an error at its limit, or when nothing

@@ -3,8 +3,7 @@
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
+use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi::random::WasiRandom;
 
 use super::State;
@@ -88,8 +87,7 @@ fn check_offered(import: &str) -> Result<()> {
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     // io, clocks, random, stdin, stdout and stderr.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+    super::filesystem::link(linker)?;
     random::insecure::add_to_linker::<State, WasiRandom>(linker, |state| {
         WasiView::ctx(state).ctx.random()
     })?;

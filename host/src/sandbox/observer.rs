@@ -55,7 +55,7 @@ impl Observer {
     /// Records that a capability of the host was refused which nothing grants
     /// yet.
     pub(super) fn capability(&self, capability: &'static str, target: &str) {
-        let grant = format!("nothing: this host does not offer `{capability}`");
+        let grant = "nothing: this host does not offer it".to_owned();
         let denial = Denial {
             capability,
             target: one_line(target, MAX_TARGET),
@@ -63,6 +63,31 @@ impl Observer {
         };
         if self.is_new(&denial) {
             let Denial { target, grant, .. } = denial;
+            self.record(&Event::CapabilityDenied {
+                capability,
+                target,
+                grant,
+            });
+        }
+    }
+
+    /// Records that a file could not be opened as the guest wanted.
+    pub(super) fn filesystem(&self, path: &str, suffix: &str) {
+        let skill = self.skill();
+        let grant = format!(
+            "`--allow-dir DIR{suffix}`, or `directories = [\"DIR:/{suffix}\"]` under `[skill.{skill}]` in skillhost.toml"
+        );
+        let denial = Denial {
+            capability: "filesystem",
+            target: one_line(path, MAX_TARGET),
+            grant,
+        };
+        if self.is_new(&denial) {
+            let Denial {
+                capability,
+                target,
+                grant,
+            } = denial;
             self.record(&Event::CapabilityDenied {
                 capability,
                 target,
