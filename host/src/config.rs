@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::{self, Read};
 use std::num::NonZeroU8;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -113,19 +115,12 @@ impl Config {
     /// `ConfigInvalid` with file, line and what would be right;
     /// `ConfigInsecure` if others may write the file.
     pub fn load(path: &Path) -> Result<Self> {
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                check_owner(path)?;
-                Self::parse(&text, path)
+        match read_trusted(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::default())
             }
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(cause) => Err(Error::new(
-                Kind::ConfigInvalid,
-                format!(
-                    "The configuration {} cannot be read: {cause}.",
-                    path.display()
-                ),
-            )),
+            Err(unreadable) => Err(unreadable.into_error("configuration", path)),
         }
     }
 
@@ -146,9 +141,8 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("."));
         let trust = document
             .trust
-            .map(|trust| trust.read(folder))
-            .transpose()
-            .map_err(invalid)?;
+            .map(|trust| trust.read(folder, &invalid))
+            .transpose()?;
         let policies = document
             .skill
             .into_iter()
@@ -172,22 +166,43 @@ impl Config {
     }
 }
 
-/// Whoever can write the configuration decides what runs.
-fn check_owner(path: &Path) -> Result<()> {
-    let Ok(stat) = rustix::fs::stat(path) else {
-        return Ok(());
-    };
-    if stat.st_mode & 0o022 == 0 {
-        return Ok(());
+/// Why a file that decides what runs is not read.
+enum Unreadable {
+    File(io::Error),
+    /// Somebody else may write it.
+    Exposed,
+}
+
+/// Reads a file that decides what runs: only this user and root may be able to
+/// write it. What is checked is the file that is read.
+fn read_trusted(path: &Path) -> Result<String, Unreadable> {
+    let mut file = fs::File::open(path).map_err(Unreadable::File)?;
+    let metadata = file.metadata().map_err(Unreadable::File)?;
+    let owner = metadata.uid();
+    let own = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    if !own || metadata.mode() & 0o022 != 0 {
+        return Err(Unreadable::Exposed);
     }
-    Err(Error::new(
-        Kind::ConfigInsecure,
-        format!(
-            "The configuration {} may be written by others.",
-            path.display()
-        ),
-    )
-    .with_hint(format!("Run `chmod go-w {}`.", path.display())))
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(Unreadable::File)?;
+    Ok(text)
+}
+
+impl Unreadable {
+    fn into_error(self, what: &str, path: &Path) -> Error {
+        let path = path.display();
+        match self {
+            Self::File(cause) => Error::new(
+                Kind::ConfigInvalid,
+                format!("The {what} {path} cannot be read: {cause}."),
+            ),
+            Self::Exposed => Error::new(
+                Kind::ConfigInsecure,
+                format!("The {what} {path} may be written by others."),
+            )
+            .with_hint(format!("Make it your own, and run `chmod go-w {path}`.")),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -243,30 +258,32 @@ struct SkillTable {
 }
 
 impl TrustTable {
-    fn read(self, folder: &Path) -> Result<TrustPolicy, String> {
-        let signers = self
-            .signers
-            .into_iter()
-            .map(|(name, table)| {
-                let keys = table
-                    .keys
-                    .iter()
-                    .map(|key| read_key(&folder.join(key)))
-                    .collect::<Result<_, _>>()?;
-                Ok(Signer {
-                    name: SignerName::new(&name),
-                    keys,
-                })
-            })
-            .collect::<Result<_, String>>()?;
-        TrustPolicy::new(signers, self.threshold).map_err(|cause| format!("[trust]: {cause}"))
+    fn read(self, folder: &Path, invalid: &impl Fn(String) -> Error) -> Result<TrustPolicy> {
+        let mut signers = Vec::new();
+        for (name, table) in self.signers {
+            let keys = table
+                .keys
+                .iter()
+                .map(|key| read_key(&folder.join(key), invalid));
+            signers.push(Signer {
+                name: SignerName::new(&name),
+                keys: keys.collect::<Result<_>>()?,
+            });
+        }
+        TrustPolicy::new(signers, self.threshold)
+            .map_err(|cause| invalid(format!("[trust]: {cause}")))
     }
 }
 
-fn read_key(path: &Path) -> Result<PublicKey, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|cause| format!("the key {} cannot be read: {cause}", path.display()))?;
-    PublicKey::from_pem(&text).map_err(|cause| format!("{}: {cause}", path.display()))
+fn read_key(path: &Path, invalid: &impl Fn(String) -> Error) -> Result<PublicKey> {
+    let text = read_trusted(path).map_err(|unreadable| match unreadable {
+        Unreadable::File(cause) => invalid(format!(
+            "the key {} cannot be read: {cause}",
+            path.display()
+        )),
+        Unreadable::Exposed => unreadable.into_error("key", path),
+    })?;
+    PublicKey::from_pem(&text).map_err(|cause| invalid(format!("{}: {cause}", path.display())))
 }
 
 impl SkillTable {

@@ -114,21 +114,31 @@ impl fmt::Debug for Invocation {
 pub struct Input {
     text: String,
     value: Value,
+    values: u64,
 }
+
+/// The most values in the arguments of one call: each takes much more room in
+/// memory than in text.
+pub const MAX_VALUES: u64 = 1_000_000;
 
 impl Input {
     /// Reads JSON text: one value, no duplicate keys, at most 127 levels deep.
     /// The skill gets this very text, so no number is rounded on the way.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
-        let Strict(value) = serde_json::from_str(&text).map_err(|cause| {
+        let mut values = 0;
+        let value = strict(&text, &mut values).map_err(|cause| {
             Error::new(
                 Kind::InvalidInput,
                 format!("The arguments are not valid JSON: {cause}."),
             )
             .with_hint("Give one JSON object, for example `{\"text\": \"Hello\"}`.")
         })?;
-        Ok(Self { text, value })
+        Ok(Self {
+            text,
+            value,
+            values,
+        })
     }
 
     /// Arguments that are parsed already.
@@ -136,8 +146,15 @@ impl Input {
     pub fn from_value(value: Value) -> Self {
         Self {
             text: value.to_string(),
+            values: count(&value),
             value,
         }
+    }
+
+    /// How many values there are, one in another included.
+    #[must_use]
+    pub const fn values(&self) -> u64 {
+        self.values
     }
 
     /// As the skill gets it.
@@ -170,20 +187,43 @@ impl fmt::Debug for Input {
     }
 }
 
-/// A JSON value in whose objects each key stands once. Of two equal keys one
-/// program takes the first and another the last, and a check of one would not
-/// hold for the other.
-struct Strict(Value);
-
-impl<'de> serde::Deserialize<'de> for Strict {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
+/// How many values there are in a value, itself included.
+pub(crate) fn count(value: &Value) -> u64 {
+    match value {
+        Value::Array(items) => items.iter().map(count).sum::<u64>() + 1,
+        Value::Object(object) => object.values().map(count).sum::<u64>() + 1,
+        _ => 1,
     }
 }
 
-struct StrictVisitor;
+/// A JSON value in whose objects each key stands once. Of two equal keys one
+/// program takes the first and another the last, and a check of one would not
+/// hold for the other.
+fn strict(text: &str, values: &mut u64) -> serde_json::Result<Value> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde::de::DeserializeSeed::deserialize(Strict(values), &mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
 
-impl<'de> serde::de::Visitor<'de> for StrictVisitor {
+/// Counts the values while it reads them.
+struct Strict<'a>(&'a mut u64);
+
+impl<'de> serde::de::DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        *self.0 += 1;
+        if *self.0 > MAX_VALUES {
+            return Err(serde::de::Error::custom(format_args!(
+                "there are more than {MAX_VALUES} values"
+            )));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +260,7 @@ impl<'de> serde::de::Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Strict(value)) = sequence.next_element()? {
+        while let Some(value) = sequence.next_element_seed(Strict(&mut *self.0))? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -234,7 +274,7 @@ impl<'de> serde::de::Visitor<'de> for StrictVisitor {
                     "the key {key:?} stands twice"
                 )));
             }
-            let Strict(value) = map.next_value()?;
+            let value = map.next_value_seed(Strict(&mut *self.0))?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))

@@ -134,6 +134,7 @@ fn finished(outcome: Outcome, limits: &Limits) -> Result<Output, Fault> {
             let keys: Vec<String> = request
                 .requests
                 .iter()
+                .take(8)
                 .map(|(key, _)| one_line(key, 80))
                 .collect();
             Err(Fault {
@@ -277,6 +278,13 @@ fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
         };
     }
     let text = format!("{cause:#}");
+    if text.contains("store handle limit exceeded") {
+        return limit(
+            Kind::ResourceLimit,
+            "The skill held more handles at once than it may.".to_owned(),
+            "This is a defect of the skill: it should close what it no longer needs.",
+        );
+    }
     if text.contains("requested len") && text.contains("exceeds limit") {
         return limit(
             Kind::HostcallLimit,

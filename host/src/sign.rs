@@ -162,7 +162,18 @@ impl PrivateKey {
             action: "read",
             cause,
         })?;
-        let bundle = self.sign(Digest::of(&bytes))?;
+        self.sign_beside(path, Digest::of(&bytes), signer)
+    }
+
+    /// Like [`sign_file`](Self::sign_file), for a component that was read
+    /// already: what was looked at is what is signed.
+    pub fn sign_beside(
+        &self,
+        path: &Path,
+        digest: Digest,
+        signer: Option<&str>,
+    ) -> Result<PathBuf, SignError> {
+        let bundle = self.sign(digest)?;
         let suffix = match signer {
             Some(signer) => format!(".{signer}{BUNDLE_SUFFIX}"),
             None => BUNDLE_SUFFIX.to_owned(),

@@ -11,6 +11,7 @@ use super::terminal::{print_json, print_untrusted, size};
 use super::{ExitStatus, Session};
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
+use crate::manifest::text::one_line;
 use crate::manifest::{Capabilities, Manifest, Tool, section};
 use crate::policy::limits::LimitsChange;
 use crate::time::millis;
@@ -25,6 +26,9 @@ pub(super) struct Inspect {
     #[arg(long)]
     pub(super) json: bool,
 }
+
+/// The longest note about an argument, in characters.
+const MAX_NOTES: usize = 200;
 
 /// What is known of a component without running it.
 struct Findings {
@@ -122,11 +126,8 @@ impl Findings {
     fn text(&self) -> String {
         let manifest = &self.manifest;
         let mut text = format!("{} {}\n", manifest.name, manifest.version);
-        if !manifest.description.is_empty() {
-            text += &format!("{}\n", manifest.description);
-        }
         text += &format!(
-            "\ndigest   {}\nsize     {}\n",
+            "digest   {}\nsize     {}\n",
             self.digest,
             size(self.bytes as u64)
         );
@@ -136,6 +137,10 @@ impl Findings {
                 format!("signers  none that this host trusts: {}\n", error.message())
             }
         };
+        for line in manifest.description.lines() {
+            text += &format!("\n  {line}");
+        }
+        text.push('\n');
         text += &format!("\nTools\n{}", tools(manifest));
         text += &format!("\nWants\n{}", wants(&manifest.capabilities));
         text += &format!(
@@ -144,7 +149,7 @@ impl Findings {
         );
         text += "\nImports\n";
         for import in &self.imports {
-            text += &format!("  {import}\n");
+            text += &format!("  {}\n", one_line(import, MAX_NOTES));
         }
         text
     }
@@ -194,7 +199,7 @@ fn argument(name: &str, schema: &Value, required: bool) -> String {
         .get("description")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let mut text = format!("      {name} ({})", notes.join(", "));
+    let mut text = format!("      {name} ({})", one_line(&notes.join(", "), MAX_NOTES));
     if !description.is_empty() {
         // Writing to a string does not fail.
         let _ = write!(text, ": {}", description.replace('\n', " "));

@@ -65,7 +65,7 @@ impl Sign {
             _ => error,
         })?;
         let bundle = key
-            .sign_file(&self.file, self.signer.as_deref())
+            .sign_beside(&self.file, artifact.digest(), self.signer.as_deref())
             .map_err(signing)?;
         if self.json {
             print_json(

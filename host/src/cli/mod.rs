@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -187,25 +188,28 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status as u8);
         }
     };
-    diagnose(&arguments);
+    let _worker = diagnose(&arguments);
     ExitCode::from(execute(arguments) as u8)
 }
 
 /// The host's own diagnostics go to standard error. Those of its libraries do
-/// not: they would show the arguments of calls.
-fn diagnose(arguments: &Arguments) {
+/// not: they would show the arguments of calls. They are written until the
+/// guard is dropped, and lost when nobody reads them.
+fn diagnose(arguments: &Arguments) -> WorkerGuard {
     let level = match arguments.command {
         _ if arguments.verbose => tracing::Level::DEBUG,
         Command::Serve(_) => tracing::Level::INFO,
         _ => tracing::Level::WARN,
     };
+    let (writer, worker) = tracing_appender::non_blocking(std::io::stderr());
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(false);
     tracing_subscriber::registry()
         .with(lines)
         .with(Targets::new().with_target("skillhost", level))
         .init();
+    worker
 }
 
 fn execute(arguments: Arguments) -> ExitStatus {

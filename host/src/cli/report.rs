@@ -22,11 +22,16 @@ pub(super) fn failure(error: &Error, json: bool) -> ExitStatus {
 }
 
 fn tell(error: &Error) {
-    labelled("error", AnsiColor::Red, &printable(error.message()));
+    labelled("error", AnsiColor::Red, &lines(error.message()));
     if let Some(hint) = error.hint() {
-        labelled("hint", AnsiColor::Green, &printable(hint));
+        labelled("hint", AnsiColor::Green, &lines(hint));
     }
     tracing::debug!(kind = %error.kind(), internal = error.internal(), "failed");
+}
+
+/// Further lines are indented, so that none can pass for one of the host's.
+fn lines(text: &str) -> String {
+    printable(text).trim_end().replace('\n', "\n    ")
 }
 
 /// Tells the answer of a call: what it says on standard output, what it took

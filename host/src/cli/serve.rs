@@ -8,7 +8,9 @@ use clap::Args;
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, list};
 use crate::error::{Error, Kind, Result};
+use crate::event::{Severity, StderrSink};
 use crate::host::Host;
+use crate::manifest::text::one_line;
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
 #[derive(Debug, Args)]
@@ -20,7 +22,10 @@ impl Serve {
         reason = "options follow when there are other transports"
     )]
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
-        let host = Arc::new(Host::new(session.setup(session.trust()?)?)?);
+        let mut setup = session.setup(session.trust()?)?;
+        // An assistant may never read standard error.
+        setup.sinks = vec![Box::new(StderrSink::detached(Severity::Warning))];
+        let host = Arc::new(Host::new(setup)?);
         block_on(async {
             load(&host, session).await?;
             crate::mcp::serve_stdio(host).await
@@ -45,7 +50,7 @@ async fn load(host: &Host, session: &Session) -> Result<()> {
                 labelled(
                     "error",
                     AnsiColor::Red,
-                    &format!("{} is left out: {error}", path.display()),
+                    &one_line(&format!("{} is left out: {error}", path.display()), 1000),
                 );
             }
         }

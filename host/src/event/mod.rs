@@ -129,8 +129,10 @@ pub enum Event {
     /// A skill crashed.
     #[serde(rename = "guest.trapped")]
     GuestTrapped {
-        /// The engine's word for it.
+        /// In one sentence.
         reason: String,
+        /// The engine's words for it.
+        detail: String,
     },
     /// A skill wrote more than is kept; it went on.
     #[serde(rename = "output.truncated")]

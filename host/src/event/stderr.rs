@@ -1,24 +1,51 @@
 //! Events for the person at the terminal.
 
+use std::fmt;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
+use tracing_appender::non_blocking::WorkerGuard;
 
 use super::{Event, Record, Severity, Sink};
 use crate::error::Result;
 use crate::manifest::text::one_line;
 
 /// Shows what was refused or stopped, one line each, on standard error.
-#[derive(Debug)]
 pub struct StderrSink {
     at_least: Severity,
+    writer: Mutex<Box<dyn Write + Send>>,
+    /// Ends the thread that writes, if there is one.
+    _worker: Option<WorkerGuard>,
 }
 
 impl StderrSink {
     /// Shows events of that severity and above.
     #[must_use]
-    pub const fn new(at_least: Severity) -> Self {
-        Self { at_least }
+    pub fn new(at_least: Severity) -> Self {
+        Self {
+            at_least,
+            writer: Mutex::new(Box::new(anstream::stderr())),
+            _worker: None,
+        }
+    }
+
+    /// Likewise, from a thread of its own: nobody waits when standard error is
+    /// not read, and lines are lost then. The audit log has them.
+    #[must_use]
+    pub fn detached(at_least: Severity) -> Self {
+        let (writer, worker) = tracing_appender::non_blocking(anstream::stderr());
+        Self {
+            at_least,
+            writer: Mutex::new(Box::new(writer)),
+            _worker: Some(worker),
+        }
+    }
+}
+
+impl fmt::Debug for StderrSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StderrSink({:?})", self.at_least)
     }
 }
 
@@ -39,7 +66,8 @@ impl Sink for StderrSink {
             one_line(&describe(record.event), 500)
         );
         // Nobody reads a closed standard error; the audit log has the event.
-        let _ = anstream::stderr().write_all(line.as_bytes());
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writer.write_all(line.as_bytes());
         Ok(())
     }
 }

@@ -15,7 +15,10 @@ use crate::run::{Cause, Ended, Fault};
 use crate::sandbox::{self, Observer};
 
 /// The longest line of a skill's output that is kept, in characters.
-const MAX_LINE: usize = 2000;
+const MAX_LINE: usize = 500;
+
+/// The most lines of one call's output that are kept.
+const MAX_LINES: usize = 200;
 
 impl Host {
     pub(super) fn begin(&self, subject: &Subject, invocation: &Invocation) -> Result<()> {
@@ -151,7 +154,10 @@ fn events_of(ended: &Ended) -> Vec<Event> {
                 kind: fault.error.kind(),
                 reason,
             }),
-            Cause::Trap => events.push(Event::GuestTrapped { reason }),
+            Cause::Trap => events.push(Event::GuestTrapped {
+                reason,
+                detail: one_line(fault.error.internal().unwrap_or_default(), MAX_LINE),
+            }),
             Cause::Panic => events.push(Event::HostPanicked {}),
             Cause::Guest | Cause::Cancelled => {}
         }
@@ -159,29 +165,31 @@ fn events_of(ended: &Ended) -> Vec<Event> {
     events
 }
 
-/// What a skill wrote, each line marked with where it comes from.
+/// What a skill wrote, each line marked with where it comes from. Blank lines
+/// are left out, and there is an end to them.
 fn lines(diagnostics: &sandbox::Diagnostics) -> Diagnostics {
-    let mut lines = Vec::new();
-    for line in &diagnostics.log.lines {
+    let log = diagnostics.log.lines.iter().map(|line| {
         let fields: String = line
             .fields
             .iter()
             .map(|(key, value)| format!(" {key}={value}"))
             .collect();
-        lines.push(format!(
+        format!(
             "{}: {}",
             line.level,
             one_line(&format!("{}{fields}", line.message), MAX_LINE)
-        ));
-    }
+        )
+    });
+    let mut lines: Vec<String> = log.take(MAX_LINES).collect();
     for (stream, captured) in [
         ("stdout", &diagnostics.stdout),
         ("stderr", &diagnostics.stderr),
     ] {
+        let text = captured.text();
+        let written = text.lines().filter(|line| !line.trim().is_empty());
         lines.extend(
-            captured
-                .text()
-                .lines()
+            written
+                .take(MAX_LINES.saturating_sub(lines.len()))
                 .map(|line| format!("{stream}: {}", one_line(line, MAX_LINE))),
         );
     }

@@ -28,6 +28,9 @@ pub const FORMAT: u32 = 1;
 /// The most tools of one skill.
 pub const MAX_TOOLS: usize = 128;
 
+/// The longest version, in characters.
+pub const MAX_VERSION: usize = 64;
+
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 8192;
 
@@ -179,7 +182,9 @@ impl Manifest {
     /// Reads the manifest of a component from its section.
     pub fn parse(section: Option<&[u8]>) -> Result<Self, ManifestError> {
         let section = section.ok_or(ManifestError::Missing)?;
-        let malformed = |cause: serde_json::Error| ManifestError::Malformed(cause.to_string());
+        let malformed = |cause: serde_json::Error| {
+            ManifestError::Malformed(text::one_line(&cause.to_string(), 300))
+        };
         let format: Format = serde_json::from_slice(section).map_err(malformed)?;
         if format.format != FORMAT {
             return Err(ManifestError::Format(format.format));
@@ -197,6 +202,15 @@ impl Manifest {
     fn from_document(document: Document) -> Result<Self, ManifestError> {
         check_tools(&document.name, &document.tools)?;
         check_text("description", &document.description)?;
+        if document.version.to_string().len() > MAX_VERSION {
+            return Err(invalid(
+                "version",
+                format!("is longer than {MAX_VERSION} characters"),
+            ));
+        }
+        if let Some(settings) = &document.settings {
+            check_visible("settings", settings.iter())?;
+        }
         check_capabilities(&document.capabilities)?;
         let limits = serde_json::from_value(Value::Object(document.limits))
             .map_err(|cause| invalid("limits", format!("cannot be read: {cause}")))?;
@@ -242,7 +256,7 @@ fn check_tools(skill: &SkillName, tools: &[Tool]) -> Result<(), ManifestError> {
             ));
         }
         check_text(&format!("{field}.description"), &tool.description)?;
-        check_text(
+        check_line(
             &format!("{field}.title"),
             tool.title.as_deref().unwrap_or_default(),
         )?;
@@ -256,10 +270,10 @@ fn check_tools(skill: &SkillName, tools: &[Tool]) -> Result<(), ManifestError> {
 
 fn check_capabilities(capabilities: &Capabilities) -> Result<(), ManifestError> {
     if let Some(filesystem) = &capabilities.filesystem {
-        check_text("capabilities.filesystem.reason", &filesystem.reason)?;
+        check_line("capabilities.filesystem.reason", &filesystem.reason)?;
     }
     if let Some(http) = &capabilities.http {
-        check_text("capabilities.http.reason", &http.reason)?;
+        check_line("capabilities.http.reason", &http.reason)?;
         for method in &http.methods {
             let upper = method.bytes().all(|byte| byte.is_ascii_uppercase());
             if method.is_empty() || !upper || method == "CONNECT" {
@@ -274,14 +288,47 @@ fn check_capabilities(capabilities: &Capabilities) -> Result<(), ManifestError> 
 }
 
 fn check_object(field: &str, schema: &Map<String, Value>) -> Result<(), ManifestError> {
-    if schema.get("type").and_then(Value::as_str) == Some("object") {
-        Ok(())
-    } else {
-        Err(invalid(
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(invalid(
             field,
             "must have `\"type\": \"object\"`".to_owned(),
-        ))
+        ));
     }
+    check_visible(field, schema.iter())
+}
+
+/// Every name and text of a schema is read by models, so none may hide.
+fn check_visible<'a>(
+    field: &str,
+    entries: impl Iterator<Item = (&'a String, &'a Value)>,
+) -> Result<(), ManifestError> {
+    for (key, value) in entries {
+        check_line(field, key)?;
+        check_value(field, value)?;
+    }
+    Ok(())
+}
+
+fn check_value(field: &str, value: &Value) -> Result<(), ManifestError> {
+    match value {
+        Value::String(text) => check_text(field, text),
+        Value::Array(values) => values
+            .iter()
+            .try_for_each(|value| check_value(field, value)),
+        Value::Object(object) => check_visible(field, object.iter()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// Text that stands within a line of the host's.
+fn check_line(field: &str, text: &str) -> Result<(), ManifestError> {
+    if text.contains('\n') {
+        return Err(invalid(
+            field,
+            "has a line break where none may be".to_owned(),
+        ));
+    }
+    check_text(field, text)
 }
 
 fn check_text(field: &str, text: &str) -> Result<(), ManifestError> {

@@ -34,6 +34,9 @@ use super::observer::Observer;
 use crate::policy::origin::{Origin, OriginRule, Scheme};
 use crate::policy::{Grant, http_grant};
 
+/// The longest method, in bytes; the registered ones have up to 17.
+const MAX_METHOD: usize = 32;
+
 /// The longest time that a name may take to resolve.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -123,10 +126,13 @@ impl Egress {
                 &uri.to_string(),
                 None,
                 &problem,
-                "no grant: the address is refused as it is written".to_owned(),
+                "no grant: the address is refused as it is written",
             );
             Error::HttpRequestUriInvalid
         })?;
+        if method.as_str().len() > MAX_METHOD {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
         let target = format!("{method} {origin}");
         let rule = self
             .rules
@@ -145,15 +151,22 @@ impl Egress {
                 &target,
                 None,
                 "the skill's manifest does not ask for this method",
-                format!("`methods = [\"{method}\"]` under `[capabilities.http]` in the author's skill.toml"),
+                &format!("`methods = [\"{method}\"]` under `[capabilities.http]` in the author's skill.toml"),
             );
             return Err(Error::HttpRequestDenied);
         }
         let exact = rule.is_exact();
-        self.requests_left = self
-            .requests_left
-            .checked_sub(1)
-            .ok_or(Error::ConnectionLimitReached)?;
+        let Some(left) = self.requests_left.checked_sub(1) else {
+            let grant = "nothing: the number of requests of one call is limited";
+            self.observer.egress(
+                &target,
+                None,
+                "the call has sent as many requests as it may",
+                grant,
+            );
+            return Err(Error::ConnectionLimitReached);
+        };
+        self.requests_left = left;
         if let Some(ip) = literal(&origin)
             && !exact
             && !is_public(ip)
@@ -174,7 +187,7 @@ impl Egress {
 
     fn denied(&self, target: &str, origin: &Origin, rule: &str) -> Error {
         let grant = http_grant(self.observer.skill(), &origin.to_string());
-        self.observer.egress(target, None, rule, grant);
+        self.observer.egress(target, None, rule, &grant);
         Error::HttpRequestDenied
     }
 }
@@ -255,7 +268,7 @@ impl Permit {
             &self.origin.to_string(),
             Some(address.to_string()),
             &format!("{name} stands for {address}, which is not public"),
-            http_grant(self.observer.skill(), &literal.to_string()),
+            &http_grant(self.observer.skill(), &literal.to_string()),
         );
         Error::HttpRequestDenied
     }

@@ -77,7 +77,10 @@ impl State {
         let mut files = self.filesystem();
         let found = files.stat_at(borrowed, follow, path.clone()).await;
         let opened = match found.map(|found| found.type_) {
-            Ok(kind) if !is_plain(kind) => Err(ErrorCode::NotPermitted.into()),
+            Ok(kind) if !is_plain(kind) => {
+                self.observer.special_file(&path);
+                return Err(ErrorCode::NotPermitted.into());
+            }
             _ => {
                 files
                     .open_at(directory, follow, path.clone(), open, flags)

@@ -240,7 +240,7 @@ impl State {
         &mut self,
         request: buffered::Request,
     ) -> Result<buffered::Response, buffered::Error> {
-        let request = typed(request)?;
+        let request = typed(request, self.egress.limits.headers)?;
         let permit = self
             .egress
             .judge(request.method(), request.uri())
@@ -275,8 +275,19 @@ impl State {
 }
 
 /// The request in types that cannot hold a line break or a second `Host`.
-fn typed(request: buffered::Request) -> Result<Request<WasiBody>, buffered::Error> {
+fn typed(
+    request: buffered::Request,
+    max_headers: u64,
+) -> Result<Request<WasiBody>, buffered::Error> {
     let invalid = |what: &str| buffered::Error::InvalidRequest(what.to_owned());
+    let headers: usize = request
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if (request.url.len() + headers) as u64 > max_headers {
+        return Err(invalid("the url and the headers are too large"));
+    }
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_cause| invalid("the method is no token"))?;
     let uri: Uri = request

@@ -54,11 +54,12 @@ impl Logging {
 }
 
 impl LogLine {
+    /// What the line takes in the host: empty fields take room as well.
     fn size(&self) -> u64 {
         let fields: usize = self
             .fields
             .iter()
-            .map(|(key, value)| key.len() + value.len())
+            .map(|(key, value)| key.len() + value.len() + size_of::<(String, String)>())
             .sum();
         (self.message.len() + fields) as u64
     }

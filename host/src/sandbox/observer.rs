@@ -14,6 +14,9 @@ const MAX_DENIALS: usize = 32;
 /// The longest target that is recorded, in characters.
 const MAX_TARGET: usize = 200;
 
+/// The longest rule or grant that is recorded, in characters.
+const MAX_TEXT: usize = 400;
+
 /// Something that the guest reached for and did not get.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Denial {
@@ -55,20 +58,7 @@ impl Observer {
     /// Records that a capability of the host was refused which nothing grants
     /// yet.
     pub(super) fn capability(&self, capability: &'static str, target: &str) {
-        let grant = "nothing: this host does not offer it".to_owned();
-        let denial = Denial {
-            capability,
-            target: one_line(target, MAX_TARGET),
-            grant,
-        };
-        if self.is_new(&denial) {
-            let Denial { target, grant, .. } = denial;
-            self.record(&Event::CapabilityDenied {
-                capability,
-                target,
-                grant,
-            });
-        }
+        self.deny(capability, target, "nothing: this host does not offer it");
     }
 
     /// Records that a file could not be opened as the guest wanted.
@@ -77,9 +67,21 @@ impl Observer {
         let grant = format!(
             "`--allow-dir DIR{suffix}`, or `directories = [\"DIR:/{suffix}\"]` under `[skill.{skill}]` in skillhost.toml"
         );
+        self.deny("filesystem", path, &grant);
+    }
+
+    /// Records that a pipe, a socket or a device was not opened.
+    pub(super) fn special_file(&self, path: &str) {
+        let grant = "nothing: only regular files and directories are offered";
+        self.deny("filesystem", path, grant);
+    }
+
+    fn deny(&self, capability: &'static str, target: &str, grant: &str) {
+        let target = one_line(target, MAX_TARGET);
+        let grant = grant.to_owned();
         let denial = Denial {
-            capability: "filesystem",
-            target: one_line(path, MAX_TARGET),
+            capability,
+            target,
             grant,
         };
         if self.is_new(&denial) {
@@ -97,8 +99,9 @@ impl Observer {
     }
 
     /// Records that an HTTP request was refused.
-    pub(super) fn egress(&self, target: &str, address: Option<String>, rule: &str, grant: String) {
+    pub(super) fn egress(&self, target: &str, address: Option<String>, rule: &str, grant: &str) {
         let target = one_line(target, MAX_TARGET);
+        let (rule, grant) = (one_line(rule, MAX_TEXT), one_line(grant, MAX_TEXT));
         let denial = Denial {
             capability: "http",
             target: target.clone(),
@@ -108,7 +111,7 @@ impl Observer {
             self.record(&Event::EgressDenied {
                 target,
                 address,
-                rule: rule.to_owned(),
+                rule,
                 grant,
             });
         }

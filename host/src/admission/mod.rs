@@ -5,11 +5,14 @@
 //! and are untrusted: nothing that they refer to is fetched, and their patterns
 //! run in linear time.
 
+mod cost;
+
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
+use self::cost::Cost;
 use crate::error::{Error, Kind, Result};
-use crate::invocation::Input;
+use crate::invocation::{Input, MAX_VALUES, count};
 use crate::manifest::text::one_line;
 use crate::manifest::{Manifest, Tool};
 
@@ -19,14 +22,18 @@ const MAX_PATTERN: usize = 1024 * 1024;
 /// The longest part of a value that is repeated in an error, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// How many violations of a schema are told at once.
-const MAX_VIOLATIONS: usize = 3;
-
 /// The compiled schemas of one tool.
 #[derive(Debug)]
 pub(crate) struct Schemas {
-    input: Validator,
-    output: Option<Validator>,
+    input: Schema,
+    output: Option<Schema>,
+}
+
+/// A compiled schema, and what a check against it can cost.
+#[derive(Debug)]
+struct Schema {
+    validator: Validator,
+    cost: Cost,
 }
 
 impl Schemas {
@@ -38,20 +45,16 @@ impl Schemas {
     /// document.
     pub(crate) fn compile(tool: &Tool) -> Result<Self> {
         let compile = |which: &str, schema: &Map<String, Value>| {
-            jsonschema::options()
-                .with_draft(Draft::Draft202012)
-                .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
-                .build(&Value::Object(schema.clone()))
-                .map_err(|cause| {
-                    Error::new(
-                        Kind::ManifestInvalid,
-                        format!(
-                            "The {which} schema of the tool `{}` cannot be used: {}.",
-                            tool.name,
-                            one_line(&cause.to_string(), MAX_SHOWN)
-                        ),
-                    )
-                })
+            Schema::compile(&Value::Object(schema.clone())).map_err(|problem| {
+                Error::new(
+                    Kind::ManifestInvalid,
+                    format!(
+                        "The {which} schema of the tool `{}` cannot be used: {}.",
+                        tool.name,
+                        one_line(&problem, MAX_SHOWN)
+                    ),
+                )
+            })
         };
         Ok(Self {
             input: compile("input", &tool.input_schema)?,
@@ -78,7 +81,14 @@ impl Schemas {
             )
             .with_hint("Send less, or have the skill read a file."));
         }
-        match violations(&self.input, input.value()) {
+        if input.values() > MAX_VALUES || !self.input.cost.allows(input.values()) {
+            return Err(Error::new(
+                Kind::InputTooLarge,
+                "The arguments hold too many values to be checked against the tool's schema.",
+            )
+            .with_hint("Send less, or send the data as one string."));
+        }
+        match self.input.violation(input.value()) {
             None => Ok(()),
             Some(what) => Err(Error::new(
                 Kind::InvalidInput,
@@ -95,12 +105,15 @@ impl Schemas {
     /// `InvalidOutput` if there is none and the tool promises one, or if it
     /// does not fit the schema.
     pub(crate) fn check_output(&self, structured: Option<&Value>) -> Result<()> {
-        let Some(validator) = &self.output else {
+        let Some(schema) = &self.output else {
             return Ok(());
         };
         let problem = match structured {
             None => Some("it is missing".to_owned()),
-            Some(value) => violations(validator, value),
+            Some(value) if !schema.cost.allows(count(value)) => {
+                Some("it holds too many values to be checked".to_owned())
+            }
+            Some(value) => schema.violation(value),
         };
         match problem {
             None => Ok(()),
@@ -133,21 +146,24 @@ pub(crate) fn tool<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a Tool> {
     })
 }
 
-/// The first violations of a schema in words, if there are any.
-fn violations(validator: &Validator, value: &Value) -> Option<String> {
-    let mut errors = validator.iter_errors(value);
-    let first = errors.next()?;
-    let mut told = vec![violation(&first)];
-    told.extend(
-        errors
-            .by_ref()
-            .take(MAX_VIOLATIONS - 1)
-            .map(|error| violation(&error)),
-    );
-    if errors.next().is_some() {
-        told.push("and more".to_owned());
+impl Schema {
+    fn compile(schema: &Value) -> Result<Self, String> {
+        let cost = Cost::of(schema)?;
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
+            .build(schema)
+            .map_err(|cause| cause.to_string())?;
+        Ok(Self { validator, cost })
     }
-    Some(told.join("; "))
+
+    /// The first violation in words, if there is one.
+    fn violation(&self, value: &Value) -> Option<String> {
+        self.validator
+            .validate(value)
+            .err()
+            .map(|error| violation(&error))
+    }
 }
 
 /// Field, what is wrong, and the rule.
