@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use serde_json::{Value, json};
 use skillhost::Kind::{Denied, GuestFailed};
 use skillhost_tests::bench::SECRET;
-use skillhost_tests::{Bench, grant};
+use skillhost_tests::{Bench, Called, grant};
 use tempfile::TempDir;
 
 /// A granted directory with files, and beside it what nobody granted.
