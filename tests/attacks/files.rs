@@ -104,7 +104,10 @@ pub(crate) async fn read_file() {
 
 /// What opens a file for writing is an event with the grant that would help.
 fn expect_refused(called: &Called, way: &str) {
-    if matches!(way, "remove" | "rename" | "link" | "make-directory") {
+    if matches!(
+        way,
+        "set-length" | "remove" | "rename" | "link" | "make-directory"
+    ) {
         called.expect(GuestFailed, &[]);
     } else {
         called.expect(Denied, &["capability.denied"]);

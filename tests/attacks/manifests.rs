@@ -115,7 +115,7 @@ async fn i06_schemas_are_never_fetched_and_never_slow() {
 
 /// A schema that stands for itself would be followed for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn i06_a_schema_that_refers_to_itself_ends() {
+async fn i06_a_schema_that_would_be_followed_for_ever_is_refused() {
     let bench = Bench::new();
     let schema = json!({
         "type": "object",
@@ -123,10 +123,32 @@ async fn i06_a_schema_that_refers_to_itself_ends() {
         "$defs": {"loop": {"allOf": [{"$ref": "#/$defs/loop"}]}},
     });
     let component = manifest(|it| it["tools"][0]["input_schema"] = schema.clone());
-    bench.load("honest", &component).await.unwrap();
-    let call = invocation("honest", "run", json!({"a": 1}));
-    let called = bench.invoke(call).await;
-    assert!(called.answer.outcome.is_ok(), "{:?}", called.answer);
+    let error = bench.load("honest", &component).await.unwrap_err();
+    assert_eq!(error.kind(), ManifestInvalid);
+    bench.assert_serving().await;
+}
+
+/// Forty definitions, each of which refers twice to the next: a few lines that
+/// take 2^40 checks of one value.
+#[tokio::test(flavor = "multi_thread")]
+async fn i06_a_schema_that_multiplies_is_refused() {
+    let bench = Bench::new();
+    let mut definitions = serde_json::Map::new();
+    for level in 0..40 {
+        let next = json!({"$ref": format!("#/$defs/a{}", level + 1)});
+        definitions.insert(format!("a{level}"), json!({"anyOf": [next, next]}));
+    }
+    definitions.insert("a40".to_owned(), json!({"type": "string"}));
+    let schema = json!({
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/a0"}},
+        "$defs": definitions,
+    });
+    for field in ["input_schema", "output_schema"] {
+        let component = manifest(|it| it["tools"][0][field] = schema.clone());
+        let error = bench.load("honest", &component).await.unwrap_err();
+        assert_eq!(error.kind(), ManifestInvalid, "{field}");
+    }
     bench.assert_serving().await;
 }
 

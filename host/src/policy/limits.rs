@@ -21,7 +21,7 @@ const MIB: u64 = 1024 * KIB;
 /// | `input` | 16 MiB of JSON |
 /// | `output` | 1 MiB of content and structured answer |
 /// | `stdout`, `stderr`, `log` | 64 KiB each |
-/// | `log_lines` | 1,000 |
+/// | `log_lines` | 200 |
 /// | `random` | 64 KiB in one request |
 /// | `resources` | 256 open files, streams, requests and timers |
 /// | `http_requests` | 32 |
@@ -79,7 +79,7 @@ impl Default for Limits {
             stdout: 64 * KIB,
             stderr: 64 * KIB,
             log: 64 * KIB,
-            log_lines: 1000,
+            log_lines: 200,
             random: 64 * KIB,
             resources: 256,
             http_requests: 32,
