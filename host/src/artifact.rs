@@ -269,7 +269,8 @@ fn read(
         return Err(Error::new(
             Kind::InvalidRequest,
             format!("{} is no regular file.", path.display()),
-        ));
+        )
+        .with_hint("Name the component file; `skillhost build FOLDER` makes one."));
     }
     let mut bytes = Vec::new();
     let read = file.by_ref().take(max + 1).read_to_end(&mut bytes);

@@ -75,18 +75,18 @@ impl PrivateKey {
             action: "read",
             cause,
         };
+        let text = fs::read_to_string(path).map_err(file)?;
+        let not_a_key = || SignError::NotAKey(path.to_owned());
+        let pem = pem::parse(text).map_err(|_cause| not_a_key())?;
+        if pem.tag() != PRIVATE_KEY {
+            return Err(not_a_key());
+        }
         let mode = fs::metadata(path).map_err(file)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(SignError::Exposed {
                 path: path.to_owned(),
                 mode,
             });
-        }
-        let text = fs::read_to_string(path).map_err(file)?;
-        let not_a_key = || SignError::NotAKey(path.to_owned());
-        let pem = pem::parse(text).map_err(|_cause| not_a_key())?;
-        if pem.tag() != PRIVATE_KEY {
-            return Err(not_a_key());
         }
         Self::from_pkcs8(pem.into_contents()).ok_or_else(not_a_key)
     }

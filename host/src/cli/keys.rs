@@ -29,7 +29,7 @@ impl Keygen {
         let (private, public) = key.save(&self.out).map_err(signing)?;
         if self.json {
             print_json(
-                &json!({"private": private, "public": public, "hint": key.public().hint()}),
+                &json!({"private": private, "public": public, "key_id": key.public().hint()}),
             )?;
         } else {
             print(&format!("{}\n{}\n", private.display(), public.display()))?;
@@ -69,7 +69,7 @@ impl Sign {
             .map_err(signing)?;
         if self.json {
             print_json(
-                &json!({"bundle": bundle, "digest": artifact.digest().to_string(), "hint": key.public().hint()}),
+                &json!({"bundle": bundle, "digest": artifact.digest().to_string(), "key_id": key.public().hint()}),
             )?;
         } else {
             print(&format!("{}\n", bundle.display()))?;

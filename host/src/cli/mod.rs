@@ -99,7 +99,7 @@ const EXAMPLES: &str = "\
 Examples:
   skillhost new hello                                  begin a skill
   skillhost run hello --input '{\"text\": \"Hi\"}'         build it, sign it with your own key, run it
-  skillhost run hello                                  what its tools are and take
+  skillhost inspect hello.wasm                         what its tools are and take, without running it
   skillhost run skills/file-search --allow-dir . --input '{\"pattern\": \"fn main\"}'
   skillhost build hello --install && skillhost serve   offer it to a chat assistant
 

@@ -90,6 +90,9 @@ fn omitted(what: &str, kind: &str, bytes: usize) {
 }
 
 fn usage(usage: &Usage) {
+    if usage.attempts == 0 {
+        return;
+    }
     note(&format!(
         "used {} fuel, {} of memory, {} ms",
         count(usage.fuel),

@@ -56,6 +56,12 @@ impl FromStr for DirectoryGrant {
             Some((host, guest)) => (host, format!("/{guest}")),
             None => (rest, "/".to_owned()),
         };
+        let unclear = if rest == host { host } else { guest.as_str() };
+        if let Some((_, part)) = unclear.rsplit_once(':') {
+            return Err(format!(
+                "`{part}` in `{text}` is neither `ro`, `rw` nor a guest path that begins with `/`"
+            ));
+        }
         if host.is_empty() {
             return Err(format!(
                 "`{text}` names no host directory; write HOST[:GUEST][:ro|:rw], for example `docs:/docs:ro`"
@@ -124,7 +130,16 @@ mod tests {
 
     #[test]
     fn guest_paths_cannot_climb() {
-        for wrong in ["", ":/docs", "docs:/../etc", "docs:/a/./b:rw"] {
+        for wrong in [
+            "",
+            ":",
+            ":/docs",
+            "docs:/../etc",
+            "docs:/a/./b:rw",
+            "docs:rel",
+            "docs:/x:rx",
+            "docs::ro",
+        ] {
             assert!(wrong.parse::<DirectoryGrant>().is_err(), "{wrong}");
         }
     }

@@ -249,7 +249,21 @@ fn error(code: &ErrorCode, request: &Request) -> Error {
         | ErrorCode::HttpRequestTrailerSectionSize(_)
         | ErrorCode::HttpRequestTrailerSize(_) => Error::InvalidRequest(code.to_string()),
         ErrorCode::InternalError(Some(reason)) => Error::Connection(reason.clone()),
-        _ => Error::Connection(code.to_string()),
+        other => Error::Connection(broken(other).to_owned()),
+    }
+}
+
+/// What became of a connection, for a person to read.
+fn broken(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::ConnectionRefused => "nothing answers there",
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => "there is no such host",
+        ErrorCode::TlsProtocolError
+        | ErrorCode::TlsCertificateError
+        | ErrorCode::TlsAlertReceived(_) => "the TLS handshake failed",
+        ErrorCode::HttpProtocolError => "what came back is not HTTP",
+        ErrorCode::ConnectionLimitReached => "the call has sent as many requests as it may",
+        _ => "it broke off",
     }
 }
 
