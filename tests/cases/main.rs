@@ -9,6 +9,8 @@
     reason = "a test that cannot be set up fails"
 )]
 
+mod specification;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
