@@ -94,3 +94,23 @@ async fn r36_a_changed_skill_is_compiled_once_for_all_who_wait() {
     }
     assert_eq!(bench.host().compilations(), before + 1);
 }
+
+/// Whoever called has gone without a word; the record says so all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn c02_a_call_that_is_dropped_has_its_end_recorded() {
+    let bench = Bench::new();
+    bench.ensure_loaded("sleep_forever").await;
+    let call = invocation("sleep_forever", "sleep", json!({}));
+    let id = call.id.to_string();
+    let dropped = tokio::time::timeout(Duration::from_millis(50), bench.host().invoke(call)).await;
+    assert!(dropped.is_err(), "{dropped:?}");
+    let ends: Vec<_> = bench
+        .records()
+        .of(&id)
+        .into_iter()
+        .filter(|record| record["event"] == "invocation.finished")
+        .collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert_eq!(ends[0]["kind"], "Cancelled");
+    bench.assert_serving().await;
+}

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Semaphore};
 use wasmtime::component::Linker;
 
-use self::record::{check_output, explain_denial};
+use self::record::{Open, check_output, explain_denial};
 use crate::admission::{self, Schemas};
 use crate::answer::Answer;
 use crate::compile::{Compiler, MAX_CONCURRENT};
@@ -154,6 +154,7 @@ impl Host {
         if let Err(error) = self.begin(&subject, &invocation) {
             return Answer::failed(&invocation, error);
         }
+        let open = Open::new(self, &subject);
         let mut answer = match self.attempt(&invocation, &mut subject).await {
             Ok((loaded, ended)) => self.answered(&invocation, &subject, &loaded, ended),
             Err(error) => Answer::failed(&invocation, error),
@@ -161,6 +162,7 @@ impl Host {
         if let Err(unavailable) = self.finish(&subject, &answer) {
             answer.outcome = Err(unavailable);
         }
+        open.close();
         answer
     }
 

@@ -66,6 +66,47 @@ impl Host {
     }
 }
 
+/// A call that began and has not ended. When its future is dropped, or the host
+/// panics, it has ended as well, and its record says so.
+pub(super) struct Open<'a> {
+    host: &'a Host,
+    subject: Option<Subject>,
+}
+
+impl<'a> Open<'a> {
+    pub(super) fn new(host: &'a Host, subject: &Subject) -> Self {
+        Self {
+            host,
+            subject: Some(subject.clone()),
+        }
+    }
+
+    /// The end is recorded.
+    pub(super) fn close(mut self) {
+        self.subject = None;
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let Some(subject) = &self.subject else { return };
+        let (kind, reason) = if std::thread::panicking() {
+            (Kind::Internal, "The host failed while it served this call.")
+        } else {
+            (Kind::Cancelled, "Nobody waits for this call any longer.")
+        };
+        let event = Event::InvocationFinished {
+            outcome: "error",
+            kind: Some(kind),
+            reason: Some(reason.to_owned()),
+            usage: Usage::default(),
+        };
+        if let Err(error) = self.host.events.record(subject, &event) {
+            tracing::debug!(internal = error.internal(), "an end could not be recorded");
+        }
+    }
+}
+
 impl Answer {
     pub(super) fn failed(invocation: &Invocation, error: Error) -> Self {
         Self {
