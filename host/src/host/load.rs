@@ -43,9 +43,11 @@ impl Host {
             Ok((loaded, compile_ms)) => {
                 let loaded = Arc::new(loaded);
                 subject.describe(&loaded);
+                self.registry
+                    .insert(Arc::clone(&loaded))
+                    .map_err(|error| self.rejected(&subject, error))?;
                 self.events
                     .record(&subject, &Event::SkillLoaded { compile_ms })?;
-                self.registry.insert(Arc::clone(&loaded))?;
                 Ok(loaded)
             }
             Err(error) => Err(self.rejected(&subject, error)),

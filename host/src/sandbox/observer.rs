@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::event::{Event, Events, Subject};
 use crate::manifest::text::one_line;
 
-/// Different denials that are told apart; further ones are only counted.
+/// Different denials of one call that are recorded. A guest can make up as many
+/// targets as it likes; those beyond these leave no event.
 const MAX_DENIALS: usize = 32;
 
 /// The longest target that is recorded, in characters.
