@@ -304,3 +304,21 @@ fn attest(bench: &Bench, predicate: &str, digest: &str) {
     });
     std::fs::write(path, bundle.to_string()).unwrap();
 }
+
+/// Evidence that is present is never ignored, though it is not required.
+#[test]
+fn a_timestamp_that_does_not_hold_spoils_a_good_signature() {
+    let bench = Bench::new(&["alice"]);
+    let path = bench.sign("alice");
+    let signed = || {
+        let json = std::fs::read_to_string(&path).unwrap();
+        let digest = Digest::of(COMPONENT);
+        bundle::signer(&json, digest, &bench.policy(&["alice"], 1).unwrap())
+    };
+    assert_eq!(signed(), Ok(SignerName::new("alice")));
+    rewrite(&path, |json| {
+        json["verificationMaterial"]["timestampVerificationData"] =
+            serde_json::json!({"rfc3161Timestamps": [{"signedTimestamp": "MAA="}]});
+    });
+    assert_eq!(signed(), Err(bundle::Refusal::BadEvidence));
+}
