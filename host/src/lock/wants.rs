@@ -1,0 +1,134 @@
+//! How the capabilities of two definitions differ, in words.
+
+use super::change::{Change, What, plain, reworded};
+use crate::manifest::{Capabilities, Filesystem, Http};
+use crate::policy::origin::OriginRule;
+
+pub(super) fn capabilities(old: &Capabilities, new: &Capabilities, changes: &mut Vec<Change>) {
+    filesystem(old.filesystem.as_ref(), new.filesystem.as_ref(), changes);
+    http(old.http.as_ref(), new.http.as_ref(), changes);
+}
+
+fn filesystem(old: Option<&Filesystem>, new: Option<&Filesystem>, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (None, Some(new)) => {
+            let wish = format!("filesystem {}", new.access);
+            changes.push(wanted(&wish, Some((&new.reason, new.optional))));
+        }
+        (Some(old), None) => changes.push(given_up(&format!("filesystem {}", old.access))),
+        (Some(old), Some(new)) => {
+            if old.access < new.access {
+                changes.push(wanted(&format!("filesystem {}", new.access), None));
+            } else if old.access > new.access {
+                changes.push(given_up(&format!("filesystem {}", old.access)));
+            }
+            let before = (old.reason.as_str(), old.optional);
+            reason("filesystem", before, (&new.reason, new.optional), changes);
+        }
+        (None, None) => {}
+    }
+}
+
+fn http(old: Option<&Http>, new: Option<&Http>, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (None, Some(new)) => {
+            let wish = format!("http {} to {}", new.methods.join(", "), origins(new));
+            changes.push(wanted(&wish, Some((&new.reason, new.optional))));
+        }
+        (Some(_), None) => changes.push(given_up("http")),
+        (Some(old), Some(new)) => {
+            for origin in new
+                .origins
+                .iter()
+                .filter(|origin| !old.origins.contains(origin))
+            {
+                changes.push(origin_added(origin, &old.origins));
+            }
+            for origin in old
+                .origins
+                .iter()
+                .filter(|origin| !new.origins.contains(origin))
+            {
+                changes.push(given_up(&format!("http {origin}")));
+            }
+            for method in new
+                .methods
+                .iter()
+                .filter(|method| !old.methods.contains(method))
+            {
+                changes.push(wanted(&format!("http method {method}"), None));
+            }
+            for method in old
+                .methods
+                .iter()
+                .filter(|method| !new.methods.contains(method))
+            {
+                changes.push(given_up(&format!("http method {method}")));
+            }
+            let before = (old.reason.as_str(), old.optional);
+            reason("http", before, (&new.reason, new.optional), changes);
+        }
+        (None, None) => {}
+    }
+}
+
+fn origins(http: &Http) -> String {
+    let origins: Vec<String> = http.origins.iter().map(ToString::to_string).collect();
+    if origins.is_empty() {
+        "no origin".to_owned()
+    } else {
+        origins.join(", ")
+    }
+}
+
+/// One that a wider wish held already is named, and widens nothing.
+fn origin_added(origin: &OriginRule, old: &[OriginRule]) -> Change {
+    let was_wanted = old
+        .iter()
+        .any(|wide| wide.intersection(origin).as_ref() == Some(origin));
+    if was_wanted {
+        let sentence = format!("It now names {origin}, which a wider wish held already.");
+        Change::harmless(What::CapabilityAdded, sentence)
+    } else {
+        wanted(&format!("http {origin}"), None)
+    }
+}
+
+fn wanted(wish: &str, terms: Option<(&str, bool)>) -> Change {
+    let terms = match terms {
+        Some((reason, true)) => format!(" (optional): {}", super::change::quoted(reason)),
+        Some((reason, false)) => format!(": {}", super::change::quoted(reason)),
+        None => String::new(),
+    };
+    let sentence = format!("It now wants {}{terms}.", plain(wish));
+    Change::widening(What::CapabilityAdded, sentence)
+}
+
+fn given_up(wish: &str) -> Change {
+    let sentence = format!("It no longer wants {}.", plain(wish));
+    Change::harmless(What::CapabilityRemoved, sentence)
+}
+
+/// Reasons are for operators: no model reads them, and nothing is granted by
+/// them.
+fn reason(
+    capability: &str,
+    (old, was_optional): (&str, bool),
+    (new, is_optional): (&str, bool),
+    changes: &mut Vec<Change>,
+) {
+    if old != new {
+        let subject = format!("The reason for which it wants {capability}");
+        let sentence = reworded(&subject, old, new);
+        changes.push(Change::harmless(What::CapabilityReason, sentence));
+    }
+    if was_optional != is_optional {
+        let state = if is_optional {
+            "can do without"
+        } else {
+            "cannot do without"
+        };
+        let sentence = format!("It now {state} {capability}.");
+        changes.push(Change::harmless(What::CapabilityOptional, sentence));
+    }
+}
