@@ -31,6 +31,11 @@ pub enum Kind {
     ThresholdUnmet,
     DigestMismatch,
     ArtifactChanged,
+    Expired,
+    Revoked,
+    RolledBack,
+    NotApproved,
+    TrustRootInvalid,
     ComponentInvalid,
     ManifestInvalid,
     CompileLimit,
@@ -76,7 +81,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidRequest,
         Self::UnknownTool,
         Self::InvalidInput,
@@ -90,6 +95,11 @@ impl Kind {
         Self::ThresholdUnmet,
         Self::DigestMismatch,
         Self::ArtifactChanged,
+        Self::Expired,
+        Self::Revoked,
+        Self::RolledBack,
+        Self::NotApproved,
+        Self::TrustRootInvalid,
         Self::ComponentInvalid,
         Self::ManifestInvalid,
         Self::CompileLimit,
@@ -131,6 +141,11 @@ impl Kind {
             | Self::ThresholdUnmet
             | Self::DigestMismatch
             | Self::ArtifactChanged
+            | Self::Expired
+            | Self::Revoked
+            | Self::RolledBack
+            | Self::NotApproved
+            | Self::TrustRootInvalid
             | Self::CompileLimit
             | Self::FuelExhausted
             | Self::DeadlineExceeded
@@ -185,6 +200,11 @@ impl Kind {
                 | Self::ThresholdUnmet
                 | Self::DigestMismatch
                 | Self::ArtifactChanged
+                | Self::Expired
+                | Self::Revoked
+                | Self::RolledBack
+                | Self::NotApproved
+                | Self::TrustRootInvalid
         )
     }
 }

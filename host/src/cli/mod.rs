@@ -65,7 +65,12 @@ impl From<Kind> for ExitStatus {
             | Kind::IdentityMismatch
             | Kind::ThresholdUnmet
             | Kind::DigestMismatch
-            | Kind::ArtifactChanged => Self::Untrusted,
+            | Kind::ArtifactChanged
+            | Kind::Expired
+            | Kind::Revoked
+            | Kind::RolledBack
+            | Kind::NotApproved
+            | Kind::TrustRootInvalid => Self::Untrusted,
             Kind::Denied => Self::Denied,
             Kind::CompileLimit
             | Kind::FuelExhausted
@@ -162,6 +167,11 @@ impl Session {
             .audit
             .clone()
             .unwrap_or_else(|| self.places.audit())
+    }
+
+    /// Beside the configuration.
+    fn lock_file(&self) -> PathBuf {
+        self.config_file.with_file_name("skillhost.lock")
     }
 
     fn skills_folder(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! The custom section of a component that carries its manifest.
 
+use serde::Deserialize;
 use wasmparser::{Encoding, Parser, Payload};
 
 /// Name of the section. LLVM's assembler refuses `:` and `-` in it.
@@ -76,6 +77,18 @@ pub fn read(bytes: &[u8]) -> Result<Sections<'_>, SectionError> {
     }
     sections.manifest = found.map(|(_, data)| data);
     Ok(sections)
+}
+
+/// The name that a component gives itself, if it can be read. Whoever goes on
+/// with it reads the whole manifest, and refuses a broken one.
+pub(crate) fn skill_name(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let manifest = read(bytes).ok()?.manifest?;
+    let named: Named = serde_json::from_slice(manifest).ok()?;
+    Some(named.name)
 }
 
 /// The component with `manifest` appended as its outermost section.

@@ -1,24 +1,30 @@
-//! One Sigstore bundle: whose signature it is, if it holds.
+//! One Sigstore bundle: whose signature it is, when it was made and what it
+//! says, if it holds.
 //!
-//! `sigstore-verify` refuses a bundle of a managed key that has neither a log
-//! entry nor a timestamp, which is what `cosign sign-blob --key` writes
-//! offline, so that check stands here. Log entries and timestamps that are
-//! present go through it in full: evidence is never ignored.
+//! `sigstore-verify` checks certificates (chain, SCT, identity), log entries
+//! (SET, inclusion proof, checkpoint) and timestamps. It refuses a bundle of a
+//! managed key that has neither a log entry nor a timestamp, which is what
+//! `cosign sign-blob --key` writes offline, so that check stands here. Log
+//! entries and timestamps that are present go through it in full: evidence is
+//! never ignored.
 
-use std::sync::LazyLock;
-
-use sigstore_crypto::sha256;
+use jiff::Timestamp;
+use sigstore_crypto::{CertificateInfo, parse_certificate_info, sha256};
 use sigstore_types::bundle::{MessageSignature, VerificationMaterialContent};
 use sigstore_types::{
     Bundle, DsseEnvelope, HashAlgorithm, Sha256Hash, SignatureContent, Statement,
 };
-use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
-use sigstore_verify::{PublicKeyVerificationPolicy, Verifier};
+use sigstore_verify::{
+    IdentityMatcher, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
+};
 
 use super::key::PublicKey;
-use super::policy::{SignerName, TrustPolicy};
+use super::policy::TrustPolicy;
+use super::provenance::Attested;
+use super::refusal::Refusal;
+use super::root::Root;
+use super::signer::{SignerName, TrustedKey};
 use crate::artifact::Digest;
-use crate::error::Kind;
 
 /// The one attestation that approves: cosign's, of a signature. Provenance and
 /// other statements say something about an artifact, not that it may run.
@@ -31,53 +37,69 @@ const STATEMENTS: [&str; 2] = [
     "https://in-toto.io/Statement/v0.1",
 ];
 
-/// Why a bundle does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("it is no Sigstore bundle")]
-    Malformed,
-    #[error("it carries a certificate; this policy names keys")]
-    NotAKey,
-    #[error("it is signed with a key that the policy does not name")]
-    UnknownKey,
-    #[error("it signs other bytes than these")]
-    OtherBytes,
-    #[error("its signature does not hold")]
-    BadSignature,
-    #[error("it is an attestation, not an approval")]
-    NotAnApproval,
-    #[error("its transparency-log entry or timestamp does not hold")]
-    BadEvidence,
+/// Who made a signature, as the deny list names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// A managed key, by its hint.
+    Key(String),
+    /// Somebody an issuer vouches for.
+    Identity { issuer: String, identity: String },
 }
 
-impl Refusal {
-    pub(super) const fn kind(&self) -> Kind {
-        match self {
-            Self::UnknownKey | Self::NotAKey => Kind::IdentityMismatch,
-            Self::OtherBytes => Kind::DigestMismatch,
-            Self::Malformed | Self::BadSignature | Self::NotAnApproval | Self::BadEvidence => {
-                Kind::SignatureInvalid
-            }
-        }
-    }
+/// A signature of a signer of the policy that holds.
+#[derive(Debug, Clone)]
+pub(super) struct Signature {
+    pub(super) by: SignerName,
+    pub(super) maker: Maker,
+    /// SHA-256 of the public key: one key never counts as two signers.
+    pub(super) key: [u8; 32],
+    /// When it was made, as logs and timestamp authorities vouch for it.
+    pub(super) times: Vec<Timestamp>,
+    pub(super) logged: bool,
+    pub(super) says: Says,
 }
 
-/// The policy's signer whose valid signature over `digest` the bundle is.
-pub(super) fn signer(
+/// What a signature is of.
+#[derive(Debug, Clone)]
+pub(super) enum Says {
+    /// That the artifact may run.
+    Approved,
+    /// Something about it.
+    Attested(Box<Attested>),
+}
+
+/// Checks the bundle against the artifact's digest, and tells which signer of
+/// the policy made it.
+pub(super) fn signature(
     json: &str,
     digest: Digest,
     policy: &TrustPolicy,
-) -> Result<SignerName, Refusal> {
+    root: &Root,
+) -> Result<Signature, Refusal> {
     let bundle = Bundle::from_json(json).map_err(|_cause| Refusal::Malformed)?;
-    let VerificationMaterialContent::PublicKey(identifier) = &bundle.verification_material.content
-    else {
-        return Err(Refusal::NotAKey);
-    };
     let digest = Sha256Hash::new(*digest.as_bytes());
+    match &bundle.verification_material.content {
+        VerificationMaterialContent::PublicKey(identifier) => {
+            by_key(&bundle, &identifier.hint, &digest, policy, root)
+        }
+        _ => by_identity(&bundle, &digest, policy, root),
+    }
+}
+
+fn by_key(
+    bundle: &Bundle,
+    hint: &str,
+    digest: &Sha256Hash,
+    policy: &TrustPolicy,
+    root: &Root,
+) -> Result<Signature, Refusal> {
     let mut refusal = Refusal::UnknownKey;
-    for (name, key) in candidates(policy, &identifier.hint) {
-        match check(&bundle, key, &digest) {
-            Ok(()) => return Ok(name.clone()),
+    for (name, key) in candidates(policy, hint) {
+        match key_signature(bundle, name, &key.key, digest, root) {
+            Ok(signature) => {
+                check_validity(key, &signature)?;
+                return Ok(signature);
+            }
             Err(cause) => refusal = cause,
         }
     }
@@ -89,23 +111,43 @@ pub(super) fn signer(
 fn candidates<'a>(
     policy: &'a TrustPolicy,
     hint: &'a str,
-) -> impl Iterator<Item = (&'a SignerName, &'a PublicKey)> {
+) -> impl Iterator<Item = (&'a SignerName, &'a TrustedKey)> {
     policy
         .signers()
         .iter()
         .flat_map(|signer| signer.keys.iter().map(move |key| (&signer.name, key)))
-        .filter(move |(_, key)| {
-            hint.is_empty() || hint == key.hint() || hint == sha256(key.der().as_bytes()).to_hex()
-        })
+        .filter(move |(_, key)| hint.is_empty() || key.key.is_meant_by(hint))
 }
 
-fn check(bundle: &Bundle, key: &PublicKey, digest: &Sha256Hash) -> Result<(), Refusal> {
-    match &bundle.content {
-        SignatureContent::MessageSignature(signature) => check_message(signature, key, digest)?,
-        SignatureContent::DsseEnvelope(envelope) => check_approval(envelope, key, digest)?,
+fn key_signature(
+    bundle: &Bundle,
+    name: &SignerName,
+    key: &PublicKey,
+    digest: &Sha256Hash,
+    root: &Root,
+) -> Result<Signature, Refusal> {
+    let says = match &bundle.content {
+        SignatureContent::MessageSignature(message) => {
+            check_message(message, key, digest)?;
+            Says::Approved
+        }
+        SignatureContent::DsseEnvelope(envelope) => {
+            key.verification()
+                .verify(envelope.pae(), &envelope.signature.sig)
+                .map_err(|_cause| Refusal::BadSignature)?;
+            statement(envelope, digest, None)?
+        }
         _ => return Err(Refusal::Malformed),
-    }
-    check_evidence(bundle, key, digest)
+    };
+    let (times, logged) = key_evidence(bundle, key, digest, root)?;
+    Ok(Signature {
+        by: name.clone(),
+        maker: Maker::Key(key.hint()),
+        key: *sha256(key.der().as_bytes()).as_bytes(),
+        times,
+        logged,
+        says,
+    })
 }
 
 fn check_message(
@@ -124,49 +166,146 @@ fn check_message(
         .map_err(|_cause| Refusal::BadSignature)
 }
 
-fn check_approval(
-    envelope: &DsseEnvelope,
+/// Checks log entries and timestamps; when they say that it was signed, and
+/// whether a log has it.
+fn key_evidence(
+    bundle: &Bundle,
     key: &PublicKey,
     digest: &Sha256Hash,
-) -> Result<(), Refusal> {
-    if envelope.payload_type != IN_TOTO {
-        return Err(Refusal::NotAnApproval);
-    }
-    key.verification()
-        .verify(envelope.pae(), &envelope.signature.sig)
-        .map_err(|_cause| Refusal::BadSignature)?;
-    let statement: Statement =
-        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_cause| Refusal::Malformed)?;
-    if !STATEMENTS.contains(&statement.type_.as_str()) || statement.predicate_type != APPROVAL {
-        return Err(Refusal::NotAnApproval);
-    }
-    if statement.matches_sha256(digest) {
-        Ok(())
-    } else {
-        Err(Refusal::OtherBytes)
-    }
-}
-
-/// Checks log entries and timestamps against Sigstore's public-good root.
-fn check_evidence(bundle: &Bundle, key: &PublicKey, digest: &Sha256Hash) -> Result<(), Refusal> {
+    root: &Root,
+) -> Result<(Vec<Timestamp>, bool), Refusal> {
     let material = &bundle.verification_material;
-    let timestamps = &material.timestamp_verification_data.rfc3161_timestamps;
-    if material.tlog_entries.is_empty() && timestamps.is_empty() {
-        return Ok(());
+    let logged = !material.tlog_entries.is_empty();
+    let stamped = !material
+        .timestamp_verification_data
+        .rfc3161_timestamps
+        .is_empty();
+    if !logged && !stamped {
+        return Ok((Vec::new(), false));
     }
     let mut policy = PublicKeyVerificationPolicy::new(key.der().clone());
-    if material.tlog_entries.is_empty() {
+    if !logged {
         policy = policy.skip_tlog_unsafe();
     }
-    PUBLIC_GOOD
-        .as_ref()
-        .ok_or(Refusal::BadEvidence)?
+    let result = root
+        .verifier()
         .verify(*digest, bundle, &policy)
-        .map_err(|_cause| Refusal::BadEvidence)?;
+        .map_err(|cause| Refusal::of(&cause))?;
+    Ok((result.verified_timestamps().to_vec(), logged))
+}
+
+/// Without a time that somebody vouches for, only now can be judged, which the
+/// verifier does with its own clock.
+fn check_validity(key: &TrustedKey, signature: &Signature) -> Result<(), Refusal> {
+    let early = |time: &Timestamp| key.not_before.is_some_and(|start| *time < start);
+    let late = |time: &Timestamp| key.not_after.is_some_and(|end| *time >= end);
+    if signature.times.iter().any(|time| early(time) || late(time)) {
+        return Err(Refusal::KeyNotValid);
+    }
     Ok(())
 }
 
-static PUBLIC_GOOD: LazyLock<Option<Verifier>> = LazyLock::new(|| {
-    let root = TrustedRoot::from_embedded(SigstoreInstance::PublicGood).ok()?;
-    Verifier::new(&root).ok()
-});
+fn by_identity(
+    bundle: &Bundle,
+    digest: &Sha256Hash,
+    policy: &TrustPolicy,
+    root: &Root,
+) -> Result<Signature, Refusal> {
+    let certificate = bundle.signing_certificate().ok_or(Refusal::Malformed)?;
+    let claims = parse_certificate_info(certificate).map_err(|_cause| Refusal::Malformed)?;
+    let by = named(&claims, policy)?.clone();
+    let result = verify_identity(bundle, digest, &claims, root)?;
+    let (Some(identity), Some(issuer)) = (result.identity(), result.issuer()) else {
+        return Err(Refusal::Malformed);
+    };
+    let says = match &bundle.content {
+        SignatureContent::MessageSignature(_) => Says::Approved,
+        SignatureContent::DsseEnvelope(envelope) => statement(envelope, digest, Some(&claims))?,
+        _ => return Err(Refusal::Malformed),
+    };
+    Ok(Signature {
+        by,
+        maker: Maker::Identity {
+            issuer: issuer.to_owned(),
+            identity: identity.as_str().to_owned(),
+        },
+        key: *sha256(claims.public_key.as_bytes()).as_bytes(),
+        times: result.verified_timestamps().to_vec(),
+        logged: result.tlog_verified(),
+        says,
+    })
+}
+
+/// The signer that the certificate claims to be. An exact identity goes before
+/// patterns, so that one identity is always one signer.
+fn named<'a>(claims: &CertificateInfo, policy: &'a TrustPolicy) -> Result<&'a SignerName, Refusal> {
+    let identity = claims.identity.as_ref().map_or("", |it| it.as_str());
+    let issuer = claims.issuer.as_deref().unwrap_or_default();
+    let meant = |exact: bool| {
+        policy.signers().iter().find(|signer| {
+            let mut identities = signer.identities.iter();
+            identities.any(|it| it.is_exact() == exact && it.matches(issuer, identity))
+        })
+    };
+    let signer = meant(true).or_else(|| meant(false));
+    signer
+        .map(|signer| &signer.name)
+        .ok_or_else(|| Refusal::UnknownIdentity {
+            identity: identity.to_owned(),
+            issuer: issuer.to_owned(),
+        })
+}
+
+/// Everything that Sigstore asks of a certificate and its log entry, for
+/// exactly the identity that the certificate claims.
+fn verify_identity(
+    bundle: &Bundle,
+    digest: &Sha256Hash,
+    claims: &CertificateInfo,
+    root: &Root,
+) -> Result<VerificationResult, Refusal> {
+    let identity = claims.identity.as_ref().ok_or(Refusal::Malformed)?;
+    let issuer = claims.issuer.as_deref().ok_or(Refusal::Malformed)?;
+    let policy = VerificationPolicy::new(IdentityMatcher::from(identity), issuer);
+    let result = root
+        .verifier()
+        .verify(*digest, bundle, &policy)
+        .map_err(|cause| Refusal::of(&cause))?;
+    if result.certificate_verified() && result.sct_verified() && result.tlog_verified() {
+        Ok(result)
+    } else {
+        Err(Refusal::Evidence("it is incomplete".to_owned()))
+    }
+}
+
+/// What an envelope says about exactly this artifact.
+fn statement(
+    envelope: &DsseEnvelope,
+    digest: &Sha256Hash,
+    claims: Option<&CertificateInfo>,
+) -> Result<Says, Refusal> {
+    if envelope.payload_type != IN_TOTO {
+        return Err(Refusal::NotAStatement);
+    }
+    let statement: Statement =
+        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_cause| Refusal::Malformed)?;
+    if !STATEMENTS.contains(&statement.type_.as_str()) {
+        return Err(Refusal::NotAStatement);
+    }
+    if !statement.matches_sha256(digest) {
+        return Err(Refusal::OtherBytes);
+    }
+    if statement.subject.len() != 1 {
+        return Err(Refusal::SeveralSubjects);
+    }
+    if statement.predicate_type == APPROVAL {
+        return Ok(Says::Approved);
+    }
+    let source = claims.map(|claims| &claims.ci_claims);
+    Ok(Says::Attested(Box::new(Attested {
+        repository: source.and_then(|it| it.source_repository_uri.clone()),
+        reference: source.and_then(|it| it.source_repository_ref.clone()),
+        predicate_type: statement.predicate_type,
+        predicate: statement.predicate,
+    })))
+}

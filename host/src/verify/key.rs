@@ -58,6 +58,13 @@ impl PublicKey {
         self.der.to_pem()
     }
 
+    /// Whether a bundle's hint points at this key: the id, or the SHA-256 in
+    /// hexadecimal digits, which older clients write.
+    pub(super) fn is_meant_by(&self, hint: &str) -> bool {
+        let hash = sha256(self.der.as_bytes());
+        hint == STANDARD.encode(hash.as_bytes()) || hint == hash.to_hex()
+    }
+
     pub(super) const fn der(&self) -> &DerPublicKey {
         &self.der
     }

@@ -1,98 +1,81 @@
 //! Who may say that a skill runs.
 
-use std::fmt;
 use std::num::NonZeroU8;
 
-use super::key::PublicKey;
-
-/// The operator's name for somebody who signs: one person may hold several
-/// keys, and still counts once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SignerName(Box<str>);
-
-impl SignerName {
-    /// A name as the operator wrote it.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SignerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Somebody whose signature counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// Counts once, however many keys it has.
-    pub name: SignerName,
-    /// Any of them will do.
-    pub keys: Vec<PublicKey>,
-}
+use super::identity::Identity;
+use super::rule::{Preset, Rule, SkillPattern};
+use super::signer::{Signer, SignerName, TrustedKey};
 
 /// Whose signatures are needed before a skill runs. There is always at least
 /// one: a policy that accepts anyone cannot be written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustPolicy {
+    preset: Preset,
     signers: Vec<Signer>,
-    threshold: NonZeroU8,
+    rules: Vec<Rule>,
 }
 
 /// Why a trust policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// It would accept nobody, or everybody.
-    #[error("no signer is named; add at least one with a public key")]
+    #[error("no signer is named; add at least one with a public key or an identity")]
     NoSigners,
-    /// A signer without keys can never sign.
-    #[error("the signer `{0}` has no key")]
+    /// A signer without keys and identities can never sign.
+    #[error("the signer `{0}` has no key and no identity")]
     NoKeys(SignerName),
     /// The same name twice would count one signer twice.
     #[error("the signer `{0}` is named twice")]
     DuplicateName(SignerName),
     /// The same key under two names would let one person count twice.
-    #[error("`{0}` and `{1}` have the same key, so one person would count twice")]
+    #[error("`{0}` and `{1}` have the same key or identity, so one person would count twice")]
     SharedKey(SignerName, SignerName),
     /// More signers are required than there are.
-    #[error("the threshold is {threshold}, but only {signers} signers are named")]
+    #[error("{threshold} signers are asked for, but only {signers} are named")]
     Threshold {
         /// Required.
         threshold: u8,
         /// Named.
         signers: usize,
     },
+    /// Less than the preset asks for.
+    #[error("it asks for {required} signers, and the preset `{preset}` for at least {}", preset.minimum())]
+    TooFew {
+        /// By the rule.
+        required: usize,
+        /// Of the policy.
+        preset: Preset,
+    },
+    /// A signer that is not defined.
+    #[error("there is no signer `{0}`; define it as [trust.signers.{0}]")]
+    UnknownSigner(SignerName),
+    /// A signer would count twice.
+    #[error("`{0}` stands in `all-of` and in `any-of`; name it once")]
+    NamedTwice(SignerName),
+    /// Not a skill's name, nor the beginning of one.
+    #[error("`{0}` is no skill name (a-z, 0-9 and -), nor the beginning of one followed by *")]
+    SkillPattern(String),
+    /// An earlier rule takes all its skills.
+    #[error("the rule for `{0}` never applies: the rule for `{1}` stands before it")]
+    Shadowed(SkillPattern, SkillPattern),
+    /// `paranoid` without provenance.
+    #[error("the preset `paranoid` asks for provenance; say which in `provenance`")]
+    NoProvenance,
+    /// An age at which nothing could be accepted.
+    #[error("`max-age` must be longer than nothing")]
+    MaxAge,
+    /// A key that is never valid.
+    #[error("a key of `{0}` is never valid: its `not-after` is not later than its `not-before`")]
+    NeverValid(SignerName),
 }
 
 impl TrustPolicy {
-    /// A policy under which `threshold` distinct signers must have signed.
+    /// A policy under which `threshold` distinct signers must have signed
+    /// every skill.
     pub fn new(signers: Vec<Signer>, threshold: NonZeroU8) -> Result<Self, PolicyError> {
-        if signers.is_empty() {
-            return Err(PolicyError::NoSigners);
-        }
-        for (index, signer) in signers.iter().enumerate() {
-            if signer.keys.is_empty() {
-                return Err(PolicyError::NoKeys(signer.name.clone()));
-            }
-            for earlier in signers.iter().take(index) {
-                distinct(earlier, signer)?;
-            }
-        }
-        if usize::from(threshold.get()) > signers.len() {
-            return Err(PolicyError::Threshold {
-                threshold: threshold.get(),
-                signers: signers.len(),
-            });
-        }
-        Ok(Self { signers, threshold })
+        let names = signers.iter().map(|signer| signer.name.clone());
+        let rule = Rule::any_of(names, threshold);
+        Self::with_rules(Preset::Permissive, signers, vec![rule])
     }
 
     /// A policy that asks for the one signer.
@@ -100,10 +83,39 @@ impl TrustPolicy {
         Self::new(vec![signer], NonZeroU8::MIN)
     }
 
-    /// How many distinct signers are needed.
+    /// A policy of rules; the first that is for a skill decides.
+    pub fn with_rules(
+        preset: Preset,
+        signers: Vec<Signer>,
+        mut rules: Vec<Rule>,
+    ) -> Result<Self, PolicyError> {
+        if signers.is_empty() {
+            return Err(PolicyError::NoSigners);
+        }
+        for (index, signer) in signers.iter().enumerate() {
+            check_signer(signer)?;
+            for earlier in signers.iter().take(index) {
+                distinct(earlier, signer)?;
+            }
+        }
+        let known = signers.iter().map(|signer| signer.name.clone()).collect();
+        for rule in &mut rules {
+            rule.check(preset, &known)?;
+            rule.transparency_log |= preset == Preset::Paranoid;
+            rule.pinned |= preset == Preset::Paranoid;
+        }
+        reachable(&rules)?;
+        Ok(Self {
+            preset,
+            signers,
+            rules,
+        })
+    }
+
+    /// What is asked for at the least.
     #[must_use]
-    pub const fn threshold(&self) -> NonZeroU8 {
-        self.threshold
+    pub const fn preset(&self) -> Preset {
+        self.preset
     }
 
     /// Whose signatures count.
@@ -112,26 +124,59 @@ impl TrustPolicy {
         &self.signers
     }
 
-    /// For hints: `alice`, or `2 of alice, bob, carol`.
-    pub(crate) fn describe(&self) -> String {
-        let names: Vec<&str> = self
-            .signers
-            .iter()
-            .map(|signer| signer.name.as_str())
-            .collect();
-        match names.as_slice() {
-            [only] => format!("`{only}`"),
-            names => format!("{} of {}", self.threshold, names.join(", ")),
-        }
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
+
+    /// The rule for the skill with that name. One whose name cannot be read is
+    /// judged by the rule for all skills.
+    #[must_use]
+    pub fn rule(&self, skill: Option<&str>) -> Option<&Rule> {
+        let meant = |rule: &&Rule| rule.skills.matches(skill.unwrap_or_default());
+        self.rules.iter().find(meant)
+    }
+}
+
+fn check_signer(signer: &Signer) -> Result<(), PolicyError> {
+    if signer.keys.is_empty() && signer.identities.is_empty() {
+        return Err(PolicyError::NoKeys(signer.name.clone()));
+    }
+    let never = |key: &TrustedKey| match (key.not_before, key.not_after) {
+        (Some(before), Some(after)) => after <= before,
+        _ => false,
+    };
+    if signer.keys.iter().any(never) {
+        return Err(PolicyError::NeverValid(signer.name.clone()));
+    }
+    Ok(())
 }
 
 fn distinct(one: &Signer, other: &Signer) -> Result<(), PolicyError> {
     if one.name == other.name {
         return Err(PolicyError::DuplicateName(one.name.clone()));
     }
-    if one.keys.iter().any(|key| other.keys.contains(key)) {
+    let same_key = |key: &TrustedKey| other.keys.iter().any(|its| its.key == key.key);
+    let same_identity = |identity: &Identity| other.identities.contains(identity);
+    if one.keys.iter().any(same_key) || one.identities.iter().any(same_identity) {
         return Err(PolicyError::SharedKey(one.name.clone(), other.name.clone()));
+    }
+    Ok(())
+}
+
+fn reachable(rules: &[Rule]) -> Result<(), PolicyError> {
+    for (index, rule) in rules.iter().enumerate() {
+        let earlier = rules.iter().take(index);
+        if let Some(before) = earlier
+            .into_iter()
+            .find(|it| it.skills.covers(&rule.skills))
+        {
+            return Err(PolicyError::Shadowed(
+                rule.skills.clone(),
+                before.skills.clone(),
+            ));
+        }
     }
     Ok(())
 }
