@@ -1,0 +1,315 @@
+//! Where trust comes from, and reading it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::memory::Memory;
+use crate::artifact::Digest;
+use crate::config::{Config, DenySettings, TrustSettings, Unreadable, read_trusted};
+use crate::error::{Error, Kind, Result};
+use crate::lock::{Lock, MAX_FILE};
+use crate::verify::{DenyList, MAX_DENY_LIST, MAX_ROOT, Preset, Root, Trust, TrustPolicy};
+
+/// What a host trusts by.
+#[derive(Debug, Clone)]
+pub enum TrustSource {
+    /// A policy that never changes, with Sigstore's public-good root.
+    Fixed(Box<Trust>),
+    /// Files that are watched.
+    Files(Box<TrustFiles>),
+}
+
+impl From<TrustPolicy> for TrustSource {
+    fn from(policy: TrustPolicy) -> Self {
+        Self::Files(Box::new(TrustFiles {
+            policy: Some(policy),
+            ..TrustFiles::default()
+        }))
+    }
+}
+
+impl From<TrustFiles> for TrustSource {
+    fn from(files: TrustFiles) -> Self {
+        Self::Files(Box::new(files))
+    }
+}
+
+impl From<Trust> for TrustSource {
+    fn from(trust: Trust) -> Self {
+        Self::Fixed(Box::new(trust))
+    }
+}
+
+/// Files that say what may run. A change of any takes effect on the next call.
+///
+/// # Defaults
+///
+/// None: without a policy nothing runs.
+#[derive(Debug, Clone, Default)]
+pub struct TrustFiles {
+    /// `skillhost.toml`: policy, root and deny list.
+    pub config: Option<PathBuf>,
+    /// A policy instead of the configuration's.
+    pub policy: Option<TrustPolicy>,
+    /// The policy of a configuration that is permissive and names no signer:
+    /// trust in the author's own key.
+    pub own: Option<TrustPolicy>,
+    /// A trusted root that is used if it is there and the configuration names
+    /// no other.
+    pub root: Option<PathBuf>,
+    /// `skillhost.lock`; if it is not there, nothing is pinned.
+    pub lock: Option<PathBuf>,
+    /// What is remembered from one run to the next.
+    pub memory: Option<PathBuf>,
+}
+
+/// Everything that was read at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) lock: Option<Lock>,
+    /// From when on the deny list is older than its operator wants.
+    stale_from: Option<Timestamp>,
+    pub(super) fingerprint: Digest,
+    pub(super) watched: BTreeSet<PathBuf>,
+}
+
+impl Snapshot {
+    /// That the deny list is older than its operator wants, if it is.
+    pub(super) fn stale(&self, now: Timestamp) -> Option<String> {
+        let deny = self.trust.deny.as_ref()?;
+        self.stale_from.filter(|from| now >= *from)?;
+        Some(format!(
+            "The deny list is of {}; from {} on nothing runs without a newer one.",
+            deny.issued, deny.expires
+        ))
+    }
+}
+
+/// Reads files, and keeps account of them.
+#[derive(Default)]
+struct Reading {
+    seen: Vec<u8>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl TrustSource {
+    /// Reads everything anew.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` and `ConfigInsecure`; `TrustRootInvalid` for a root or a
+    /// deny list that cannot be used, `RolledBack` for a deny list that is
+    /// older than what `memory` has seen.
+    pub(crate) fn read(&self, memory: &Memory, generation: u64) -> Result<Snapshot> {
+        match self {
+            Self::Fixed(trust) => Ok(Snapshot {
+                trust: Arc::new(Trust {
+                    generation,
+                    ..Trust::clone(trust)
+                }),
+                lock: None,
+                stale_from: None,
+                fingerprint: Digest::of(b""),
+                watched: BTreeSet::new(),
+            }),
+            Self::Files(files) => files.read(memory, generation),
+        }
+    }
+
+    /// What is trusted now, for whoever only looks.
+    ///
+    /// # Errors
+    ///
+    /// As when a host begins.
+    pub fn trust_now(&self) -> Result<Arc<Trust>> {
+        Ok(self.read(&self.memory()?, 0)?.trust)
+    }
+
+    /// Where what is remembered is kept.
+    pub(super) fn memory(&self) -> Result<Memory> {
+        match self {
+            Self::Files(files) => files
+                .memory
+                .as_deref()
+                .map_or_else(|| Ok(Memory::transient()), Memory::open),
+            Self::Fixed(_) => Ok(Memory::transient()),
+        }
+    }
+}
+
+impl TrustFiles {
+    fn read(&self, memory: &Memory, generation: u64) -> Result<Snapshot> {
+        let mut reading = Reading::default();
+        let settings = self.settings(&mut reading)?;
+        let root = self.root(&settings, &mut reading)?;
+        let (deny, stale_from) = match &settings.deny {
+            Some(deny) => read_deny_list(deny, memory, &mut reading)?,
+            None => {
+                memory.check_deny_list(None)?;
+                (None, None)
+            }
+        };
+        let lock = self
+            .lock
+            .as_deref()
+            .map(|lock| read_lock(lock, &mut reading));
+        let policy = self.policy(settings)?;
+        Ok(Snapshot {
+            trust: Arc::new(Trust {
+                policy,
+                root,
+                deny,
+                generation,
+            }),
+            lock: lock.transpose()?.flatten(),
+            stale_from,
+            fingerprint: Digest::of(&reading.seen),
+            watched: reading.watched,
+        })
+    }
+
+    fn settings(&self, reading: &mut Reading) -> Result<TrustSettings> {
+        let Some(path) = &self.config else {
+            return Ok(TrustSettings::default());
+        };
+        reading.watch(path);
+        let trust = Config::load(path)?.trust.unwrap_or_default();
+        reading.see(&format!("{trust:?}"));
+        for file in &trust.files {
+            reading.watch(file);
+        }
+        Ok(trust)
+    }
+
+    fn policy(&self, settings: TrustSettings) -> Result<TrustPolicy> {
+        let own = self
+            .own
+            .as_ref()
+            .filter(|_| settings.preset == Some(Preset::Permissive));
+        let policy = self
+            .policy
+            .clone()
+            .or(settings.policy)
+            .or_else(|| own.cloned());
+        policy.ok_or_else(|| {
+            Error::new(
+                Kind::ConfigInvalid,
+                "Nobody is trusted to sign skills: the configuration has no [trust].",
+            )
+            .with_hint(
+                "Name two signers under [trust.signers] in skillhost.toml; or, to run what you signed yourself with your own key, write `[trust]` and `preset = \"permissive\"`.",
+            )
+        })
+    }
+
+    fn root(&self, settings: &TrustSettings, reading: &mut Reading) -> Result<Root> {
+        let (path, text) = match (&settings.root, &self.root) {
+            (Some(path), _) => (path, reading.required("trusted root", path, MAX_ROOT)?),
+            (None, Some(path)) => match reading.optional("trusted root", path, MAX_ROOT)? {
+                Some(text) => (path, text),
+                None => return public_good(),
+            },
+            (None, None) => return public_good(),
+        };
+        Root::parse(&text, &path.display().to_string()).map_err(|cause| {
+            Error::new(
+                Kind::TrustRootInvalid,
+                format!(
+                    "The trusted root {} cannot be used: {cause}.",
+                    path.display()
+                ),
+            )
+            .with_hint("Put a good one back, or fetch it with `skillhost trust update`.")
+        })
+    }
+}
+
+fn public_good() -> Result<Root> {
+    Root::public_good().map_err(|cause| {
+        Error::new(
+            Kind::TrustRootInvalid,
+            format!("The embedded trusted root cannot be used: {cause}."),
+        )
+    })
+}
+
+fn read_deny_list(
+    settings: &DenySettings,
+    memory: &Memory,
+    reading: &mut Reading,
+) -> Result<(Option<DenyList>, Option<Timestamp>)> {
+    let path = &settings.file;
+    let Some(text) = reading.optional("deny list", path, MAX_DENY_LIST)? else {
+        memory.check_deny_list(None)?;
+        return Err(Error::new(
+            Kind::ConfigInvalid,
+            format!("There is no deny list {}.", path.display()),
+        )
+        .with_hint("Write a first one with `skillhost revoke --key KEY`; it may be empty."));
+    };
+    let mut list = DenyList::open(&text, &settings.keys).map_err(|cause| {
+        Error::new(
+            Kind::TrustRootInvalid,
+            format!("The deny list {} is not accepted: {cause}.", path.display()),
+        )
+        .with_hint("Put a good one back, or sign one with `skillhost revoke`.")
+    })?;
+    memory.accept_deny_list(Some((list.version, Digest::of(text.as_bytes()))))?;
+    if let Some(end) = settings
+        .max_age
+        .and_then(|age| list.issued.checked_add(age).ok())
+    {
+        list.expires = list.expires.min(end);
+    }
+    let stale_from = settings
+        .warn_after
+        .and_then(|age| list.issued.checked_add(age).ok());
+    Ok((Some(list), stale_from))
+}
+
+fn read_lock(path: &Path, reading: &mut Reading) -> Result<Option<Lock>> {
+    let text = reading.optional("lock file", path, MAX_FILE as u64)?;
+    text.map(|text| Lock::parse(&text, path)).transpose()
+}
+
+impl Reading {
+    fn watch(&mut self, path: &Path) {
+        let absolute = std::path::absolute(path);
+        self.watched
+            .insert(absolute.unwrap_or_else(|_cause| path.to_owned()));
+    }
+
+    fn see(&mut self, text: &str) {
+        self.seen
+            .extend_from_slice(Digest::of(text.as_bytes()).as_bytes());
+    }
+
+    fn required(&mut self, what: &str, path: &Path, max: u64) -> Result<String> {
+        self.optional(what, path, max)?.ok_or_else(|| {
+            Error::new(
+                Kind::ConfigInvalid,
+                format!("There is no {what} {}.", path.display()),
+            )
+        })
+    }
+
+    fn optional(&mut self, what: &str, path: &Path, max: u64) -> Result<Option<String>> {
+        self.watch(path);
+        match read_trusted(path, max) {
+            Ok(text) => {
+                self.see(&text);
+                Ok(Some(text))
+            }
+            Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+                self.see("");
+                Ok(None)
+            }
+            Err(unreadable) => Err(unreadable.into_error(what, path)),
+        }
+    }
+}

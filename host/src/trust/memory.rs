@@ -1,0 +1,347 @@
+//! What a host remembers about trust from one run to the next: the highest
+//! version of each skill, the newest deny list, and the latest time it saw.
+//!
+//! Each only rises, so that neither an old version, nor an old deny list, nor
+//! an old clock comes back.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::FlockOperation;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Digest;
+use crate::config::{Unreadable, read_trusted};
+use crate::error::{Error, Kind, Result};
+use crate::manifest::SkillName;
+
+/// The largest memory, in bytes.
+const MAX_MEMORY: u64 = 4 * 1024 * 1024;
+
+/// How far a clock may go back before it is taken for wrong: what time
+/// services correct in one step.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How much later it must be before the time is written again.
+const STEP: SignedDuration = SignedDuration::from_mins(1);
+
+/// A durable record of what must not come back.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    path: Option<PathBuf>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Remembered {
+    /// The highest version of each skill that was accepted.
+    floors: BTreeMap<SkillName, Version>,
+    /// Version and SHA-256 of the newest deny list.
+    deny_list: Option<(u64, Digest)>,
+    /// The latest time at which something was judged.
+    latest: Option<Timestamp>,
+}
+
+impl Memory {
+    /// For one run only.
+    pub(crate) fn transient() -> Self {
+        Self {
+            path: None,
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Reads the memory at `path`; there is none before the first run.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInsecure` if others may write it, `ConfigInvalid` if it is broken.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            remembered: Mutex::new(read(path)?),
+            path: Some(path.to_owned()),
+        })
+    }
+
+    /// Refuses a version below the highest that was accepted.
+    pub(crate) fn check_floor(&self, skill: &SkillName, version: &Version) -> Result<()> {
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match remembered.floors.get(skill) {
+            Some(floor) if version < floor => Err(Error::new(
+                Kind::RolledBack,
+                format!("`{skill}` {version} is older than {floor}, which has been accepted already."),
+            )
+            .with_hint(format!(
+                "If you mean to go back, accept it with `skillhost lock --approve FILE`; it lowers the floor to {version}."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers that this version was accepted.
+    pub(crate) fn raise_floor(&self, skill: &SkillName, version: &Version) -> Result<()> {
+        self.change(|remembered| {
+            let higher = remembered
+                .floors
+                .get(skill)
+                .is_none_or(|floor| floor < version);
+            if higher {
+                remembered.floors.insert(skill.clone(), version.clone());
+            }
+        })
+    }
+
+    /// Goes back to this version: an operator has accepted it.
+    pub(crate) fn lower_floor(&self, skill: &SkillName, version: &Version) -> Result<()> {
+        self.change(|remembered| {
+            if let Some(floor) = remembered.floors.get_mut(skill)
+                && version < floor
+            {
+                *floor = version.clone();
+            }
+        })
+    }
+
+    /// Refuses a deny list that is older than one that was in force, another
+    /// one of the same version, and none where there was one; remembers it.
+    pub(crate) fn accept_deny_list(&self, found: Option<(u64, Digest)>) -> Result<()> {
+        self.check_deny_list(found)?;
+        match found {
+            Some(found) => self.change(|remembered| remembered.deny_list = Some(found)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_deny_list(&self, found: Option<(u64, Digest)>) -> Result<()> {
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let problem = match (remembered.deny_list, found) {
+            (Some((known, _)), None) => {
+                format!("The deny list is gone; version {known} was in force.")
+            }
+            (Some((known, _)), Some((version, _))) if version < known => {
+                format!("The deny list has version {version}, and {known} was in force already.")
+            }
+            (Some((known, digest)), Some((version, other)))
+                if version == known && digest != other =>
+            {
+                format!("The deny list is another one than before of the same version {version}.")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(Kind::RolledBack, problem)
+            .with_hint("Put the newest deny list back; `skillhost revoke` raises its version."))
+    }
+
+    /// Refuses a clock that went back behind what was seen before, which would
+    /// bring back what has expired.
+    pub(crate) fn check_clock(&self, now: Timestamp) -> Result<()> {
+        let latest = {
+            let remembered = self
+                .remembered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            remembered.latest
+        };
+        if let Some(latest) = latest
+            && now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX) < latest
+        {
+            let place = self.path.as_deref().map_or(String::new(), |path| {
+                format!(
+                    " If the clock was ahead before, remove `latest` from {}.",
+                    path.display()
+                )
+            });
+            return Err(Error::new(
+                Kind::ConfigInsecure,
+                format!("The clock stands at {now}, but this host has seen {latest} already."),
+            )
+            .with_hint(format!("Set the clock.{place}")));
+        }
+        let due =
+            latest.is_none_or(|latest| now > latest.saturating_add(STEP).unwrap_or(Timestamp::MAX));
+        if due {
+            self.change(|remembered| remembered.latest = remembered.latest.max(Some(now)))?;
+        }
+        Ok(())
+    }
+
+    /// Changes what is remembered, on disk first. Another process may have
+    /// written meanwhile: what it remembers is kept.
+    fn change(&self, change: impl Fn(&mut Remembered)) -> Result<()> {
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut next = remembered.clone();
+        change(&mut next);
+        if next == *remembered {
+            return Ok(());
+        }
+        if let Some(path) = &self.path {
+            let _alone = lock(path).map_err(|cause| unwritable(path, &cause))?;
+            next = read(path)?;
+            change(&mut next);
+            let text = serde_json::to_vec_pretty(&next)
+                .map_err(|cause| unwritable(path, &cause.into()))?;
+            crate::file::replace(path, &text).map_err(|cause| unwritable(path, &cause))?;
+        }
+        *remembered = next;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Remembered> {
+    let text = match read_trusted(path, MAX_MEMORY) {
+        Ok(text) => text,
+        Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+            return Ok(Remembered::default());
+        }
+        Err(unreadable) => return Err(unreadable.into_error("memory of trust", path)),
+    };
+    serde_json::from_str(&text).map_err(|cause| {
+        Error::new(
+            Kind::ConfigInvalid,
+            format!("{} is broken: {cause}.", path.display()),
+        )
+        .with_hint("Restore it from a backup. Without it, versions and deny lists that are too old are not known as such.")
+    })
+}
+
+/// Held until the file is closed.
+fn lock(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_extension("lock"))?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+fn unwritable(path: &Path, cause: &io::Error) -> Error {
+    Error::new(
+        Kind::Internal,
+        "What this host must remember about trust cannot be written.",
+    )
+    .with_hint("Make room for it or mend its permissions; `skillhost trust show` says where it is.")
+    .with_internal(format_args!("{}: {cause}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SkillName {
+        text.parse().unwrap()
+    }
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    fn kind(result: Result<()>) -> Option<Kind> {
+        result.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn s12_a_floor_only_rises_and_outlives_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trust/memory.json");
+        let skill = name("hello");
+        let memory = Memory::open(&path).unwrap();
+        memory.raise_floor(&skill, &version("2.0.0")).unwrap();
+        memory.raise_floor(&skill, &version("1.5.0")).unwrap();
+        let again = Memory::open(&path).unwrap();
+        assert_eq!(kind(again.check_floor(&skill, &version("2.0.0"))), None);
+        assert_eq!(
+            kind(again.check_floor(&skill, &version("1.9.9"))),
+            Some(Kind::RolledBack)
+        );
+        again.lower_floor(&skill, &version("1.0.0")).unwrap();
+        assert_eq!(kind(again.check_floor(&skill, &version("1.0.0"))), None);
+    }
+
+    #[test]
+    fn two_processes_keep_what_the_other_remembers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let (one, other) = (Memory::open(&path).unwrap(), Memory::open(&path).unwrap());
+        one.raise_floor(&name("a"), &version("1.0.0")).unwrap();
+        other.raise_floor(&name("b"), &version("1.0.0")).unwrap();
+        let both = read(&path).unwrap();
+        assert_eq!(both.floors.len(), 2);
+    }
+
+    #[test]
+    fn s13_a_deny_list_never_goes_back() {
+        let memory = Memory::transient();
+        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        memory.accept_deny_list(None).unwrap();
+        memory.accept_deny_list(Some((7, one))).unwrap();
+        memory.accept_deny_list(Some((7, one))).unwrap();
+        for found in [None, Some((6, one)), Some((7, other))] {
+            assert_eq!(
+                kind(memory.accept_deny_list(found)),
+                Some(Kind::RolledBack),
+                "{found:?}"
+            );
+        }
+        memory.accept_deny_list(Some((8, other))).unwrap();
+    }
+
+    #[test]
+    fn s30_a_clock_that_goes_back_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        Memory::open(&path).unwrap().check_clock(now).unwrap();
+        let memory = Memory::open(&path).unwrap();
+        let minute = SignedDuration::from_mins(1);
+        memory.check_clock(now - minute).unwrap();
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(
+            kind(memory.check_clock(now - hour)),
+            Some(Kind::ConfigInsecure)
+        );
+        memory.check_clock(now + hour).unwrap();
+    }
+
+    #[test]
+    fn a_broken_memory_is_not_forgotten() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{\"floors\": {\"A\": \"1.0.0\"}}",
+            "{\"other\": 1}",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Memory::open(&path).unwrap_err();
+            assert_eq!(error.kind(), Kind::ConfigInvalid, "{text}");
+        }
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(
+            Memory::open(&path).unwrap_err().kind(),
+            Kind::ConfigInsecure
+        );
+    }
+}

@@ -1,0 +1,324 @@
+//! What a host trusts by at this moment, and noticing when that changes.
+//!
+//! Everything that says what may run (policy, keys, trusted root, deny list,
+//! lock file) is read into one [`Snapshot`] with a generation. A change on disk
+//! makes another snapshot of the next generation before the next call is
+//! judged; what is broken or goes back is reported, and the snapshot that there
+//! is stays in force.
+
+mod files;
+mod memory;
+mod watch;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::sync::watch as channel;
+
+pub(crate) use self::files::Snapshot;
+pub use self::files::{TrustFiles, TrustSource};
+pub(crate) use self::memory::Memory;
+use self::watch::Watch;
+use crate::artifact::Artifact;
+use crate::config::Override;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Events, Subject};
+use crate::lock::Release;
+use crate::manifest::Manifest;
+use crate::time::Clock;
+use crate::verify::{Rejected, Verdict, Verified, Verifier};
+
+/// How often files are looked at for which the kernel sends no notices.
+const LOOK: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// Judges by the newest trust there is.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    source: TrustSource,
+    memory: Memory,
+    clock: Arc<dyn Clock>,
+    events: Arc<Events>,
+    request: Override,
+    current: RwLock<Arc<Current>>,
+    /// The current one's, to be compared without a lock.
+    generation: AtomicU64,
+    changed: channel::Sender<u64>,
+    watch: Option<Mutex<Watch>>,
+}
+
+/// One snapshot and its verifier.
+#[derive(Debug)]
+struct Current {
+    snapshot: Snapshot,
+    verifier: Verifier,
+    /// Its deny list was reported as old.
+    told: AtomicBool,
+}
+
+impl Authority {
+    /// Reads what is trusted, and begins to watch it.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; see [`TrustSource`].
+    pub(crate) fn open(
+        source: TrustSource,
+        clock: Arc<dyn Clock>,
+        events: Arc<Events>,
+        request: Override,
+    ) -> Result<Arc<Self>> {
+        let memory = source.memory()?;
+        let snapshot = source.read(&memory, 1)?;
+        let watch = watching(&snapshot)?;
+        let current = Current::new(snapshot, &clock, request);
+        let authority = Arc::new(Self {
+            current: RwLock::new(Arc::new(current)),
+            generation: AtomicU64::new(1),
+            changed: channel::Sender::new(1),
+            watch: watch.map(Mutex::new),
+            source,
+            memory,
+            clock,
+            events,
+            request,
+        });
+        authority.report_override()?;
+        authority.report_age()?;
+        if authority.watch.is_some() {
+            follow(&authority)?;
+        }
+        Ok(authority)
+    }
+
+    /// The generation of what is trusted now: files that changed before this
+    /// call are read before it returns.
+    pub(crate) fn generation(&self) -> u64 {
+        if let Some(watch) = &self.watch {
+            let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+            self.refresh_if(watch.is_noticed(), watch);
+        }
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a verdict still stands.
+    pub(crate) fn upholds(&self, verdict: &Verdict) -> bool {
+        verdict.stands(self.generation(), self.clock.wall())
+    }
+
+    /// Verifies by what is trusted now.
+    pub(crate) fn verify(&self, artifact: Artifact) -> Result<Verified<Artifact>, Box<Rejected>> {
+        self.current().verifier.verify(artifact)
+    }
+
+    /// Refuses a clock that went back.
+    pub(crate) fn check_clock(&self) -> Result<()> {
+        self.memory.check_clock(self.clock.wall())
+    }
+
+    /// Refuses what is older than what was accepted, or not as approved.
+    pub(crate) fn approve(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
+        self.check_lock(manifest, verdict)?;
+        self.memory.check_floor(&manifest.name, &manifest.version)
+    }
+
+    /// Refuses what is not as approved. What runs already may be older than
+    /// what was accepted meanwhile.
+    pub(crate) fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
+        self.current().check_lock(manifest, verdict)
+    }
+
+    /// Remembers that this was accepted.
+    pub(crate) fn accepted(&self, manifest: &Manifest) -> Result<()> {
+        self.memory.raise_floor(&manifest.name, &manifest.version)
+    }
+
+    /// Tells when the generation changes.
+    pub(crate) fn subscribe(&self) -> channel::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn current(&self) -> Arc<Current> {
+        // Replaced whole: a panic cannot leave half of one.
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn refresh_if(&self, changed: bool, watch: MutexGuard<'_, Watch>) {
+        if changed {
+            self.refresh(watch);
+        }
+    }
+
+    /// Reads everything anew. The lock on the watch is held meanwhile, so that
+    /// a call that comes now waits for what is read.
+    fn refresh(&self, mut watch: MutexGuard<'_, Watch>) {
+        let next = self.generation.load(Ordering::Acquire).saturating_add(1);
+        watch.look();
+        let recorded = match self.source.read(&self.memory, next) {
+            Ok(snapshot) if snapshot.fingerprint == self.current().snapshot.fingerprint => Ok(()),
+            Ok(snapshot) => {
+                if let Err(cause) = watch.follow(&snapshot.watched) {
+                    tracing::warn!(%cause, "changes of trust may be seen late");
+                }
+                self.replace(snapshot, next)
+            }
+            Err(error) => self.events.record(
+                &Subject::default(),
+                &Event::TrustRejected {
+                    kind: error.kind(),
+                    reason: error.message().to_owned(),
+                },
+            ),
+        };
+        if let Err(error) = recorded {
+            tracing::warn!(
+                internal = error.internal(),
+                "a change of trust was not recorded"
+            );
+        }
+    }
+
+    fn replace(&self, snapshot: Snapshot, generation: u64) -> Result<()> {
+        let current = Arc::new(Current::new(snapshot, &self.clock, self.request));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        self.generation.store(generation, Ordering::Release);
+        self.changed.send_replace(generation);
+        let subject = Subject {
+            trust_generation: Some(generation),
+            ..Subject::default()
+        };
+        self.events.record(&subject, &Event::TrustChanged {})?;
+        self.report_age()
+    }
+
+    /// Once for each snapshot.
+    fn report_age(&self) -> Result<()> {
+        let current = self.current();
+        match current.snapshot.stale(self.clock.wall()) {
+            Some(reason) if !current.told.swap(true, Ordering::Relaxed) => {
+                let event = Event::TrustStale { reason };
+                self.events.record(&Subject::default(), &event)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An attempt to run what is unsigned, where that is not allowed.
+    fn report_override(&self) -> Result<()> {
+        if self.request.is_refused() {
+            self.events
+                .record(&Subject::default(), &Event::VerificationBypass {})?;
+        }
+        Ok(())
+    }
+}
+
+impl Current {
+    fn new(snapshot: Snapshot, clock: &Arc<dyn Clock>, request: Override) -> Self {
+        let verifier = Verifier::new(Arc::clone(&snapshot.trust), Arc::clone(clock));
+        #[cfg(not(feature = "hardened"))]
+        let verifier = verifier.danger_allow_unsigned(crate::verify::danger::Unsigned::of(request));
+        #[cfg(feature = "hardened")]
+        let _ = request;
+        Self {
+            snapshot,
+            verifier,
+            told: AtomicBool::new(false),
+        }
+    }
+
+    fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
+        let name = &manifest.name;
+        let Some(lock) = &self.snapshot.lock else {
+            let rule = self.snapshot.trust.policy.rule(Some(name.as_str()));
+            return if rule.is_some_and(|rule| rule.pinned) && !verdict.is_unsigned() {
+                Err(unpinned(manifest))
+            } else {
+                Ok(())
+            };
+        };
+        let release = Release::of(manifest, verdict.digest(), verdict.signers());
+        lock.check(&release).map_err(|changes| {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            Error::new(
+                Kind::NotApproved,
+                format!("`{name}` {} is not as approved: {}", manifest.version, changes.join(" ")),
+            )
+            .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
+        })
+    }
+}
+
+fn unpinned(manifest: &Manifest) -> Error {
+    Error::new(
+        Kind::NotApproved,
+        format!(
+            "`{}` {} must be pinned, and there is no lock file.",
+            manifest.name, manifest.version
+        ),
+    )
+    .with_hint("Write one with `skillhost lock --approve`.")
+}
+
+fn watching(snapshot: &Snapshot) -> Result<Option<Watch>> {
+    if snapshot.watched.is_empty() {
+        return Ok(None);
+    }
+    Watch::new(&snapshot.watched).map(Some).map_err(|cause| {
+        Error::new(
+            Kind::Internal,
+            "The files that say what may run cannot be watched.",
+        )
+        .with_internal(cause)
+    })
+}
+
+/// Follows the files from a thread of its own, so that a change stops what is
+/// running although no new call comes. It ends with the authority.
+fn follow(authority: &Arc<Authority>) -> Result<()> {
+    let weak = Arc::downgrade(authority);
+    let Some(watch) = &authority.watch else {
+        return Ok(());
+    };
+    let notices = {
+        let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.notices().map_err(no_thread)?
+    };
+    std::thread::Builder::new()
+        .name("skillhost-trust".to_owned())
+        .spawn(move || while wait_and_refresh(&weak, &notices) {})
+        .map(drop)
+        .map_err(no_thread)
+}
+
+/// Waits for a notice, or a second; whether the authority is still there.
+fn wait_and_refresh(authority: &Weak<Authority>, notices: &impl std::os::fd::AsFd) -> bool {
+    let mut polled = [PollFd::new(notices, PollFlags::IN)];
+    let ready = rustix::event::poll(&mut polled, Some(&LOOK));
+    let Some(authority) = authority.upgrade() else {
+        return false;
+    };
+    if let Some(watch) = &authority.watch {
+        let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = watch.is_noticed() || (ready != Ok(1) && watch.looks_changed());
+        authority.refresh_if(changed, watch);
+    }
+    if let Err(error) = authority.report_age() {
+        tracing::warn!(
+            internal = error.internal(),
+            "an old deny list was not recorded"
+        );
+    }
+    true
+}
+
+fn no_thread(cause: std::io::Error) -> Error {
+    Error::new(
+        Kind::Internal,
+        "The host cannot follow the files that say what may run.",
+    )
+    .with_internal(cause)
+}
