@@ -22,7 +22,7 @@ use criterion::Criterion;
 use skillhost::event::log::AuditLog;
 use skillhost::invocation::{Input, Invocation};
 use skillhost::sign::PrivateKey;
-use skillhost::verify::{Signer, SignerName, TrustPolicy};
+use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Host, Setup};
 use skillhost_tests::pack;
 use tokio::runtime::Runtime;
@@ -84,10 +84,7 @@ fn compare(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
 
 fn host(folder: &Path) -> Host {
     let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
-    let signer = Signer {
-        name: SignerName::new("bench"),
-        keys: vec![key.public().clone()],
-    };
+    let signer = Signer::with_keys("bench", [key.public().clone()]);
     let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
     Host::new(Setup::new(
         TrustPolicy::one(signer).unwrap(),

@@ -27,7 +27,7 @@ pub const MAX_CONCURRENT: u32 = 256;
 pub const TICK: Duration = Duration::from_millis(1);
 
 /// A component as machine code, and the proof that it may run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Compiled {
     component: Component,
     verified: Verified<Artifact>,
@@ -43,6 +43,15 @@ impl Compiled {
     #[must_use]
     pub const fn verified(&self) -> &Verified<Artifact> {
         &self.verified
+    }
+
+    /// The same machine code with a later proof, if that is about the same
+    /// bytes.
+    pub(crate) fn renewed(&self, verified: &Verified<Artifact>) -> Option<Self> {
+        (verified.verdict().digest() == self.verified.verdict().digest()).then(|| Self {
+            component: self.component.clone(),
+            verified: verified.clone(),
+        })
     }
 }
 

@@ -18,5 +18,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|failed| failed.error)
+    file.persist(path).map_err(|failed| failed.error)?;
+    // The new name is on disk only once its folder is.
+    fs::File::open(folder)?.sync_all()
 }

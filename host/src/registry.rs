@@ -8,22 +8,27 @@ use serde_json::{Map, Value};
 
 use crate::admission::Schemas;
 use crate::answer::SkillInfo;
+use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::policy::{Denied, Grant};
 use crate::sandbox::{Mounts, Prepared};
+use crate::verify::{Verdict, Verified};
 
 /// A skill with everything that is known before a call: verified, compiled,
 /// linked, and what it is granted.
+#[derive(Clone)]
 pub struct Loaded {
     pub(crate) path: PathBuf,
-    pub(crate) manifest: Manifest,
+    pub(crate) manifest: Arc<Manifest>,
     pub(crate) compiled: Compiled,
     pub(crate) prepared: Prepared,
-    pub(crate) schemas: BTreeMap<ToolName, Schemas>,
-    pub(crate) granted: Result<Granted, Denied>,
+    pub(crate) schemas: Arc<BTreeMap<ToolName, Schemas>>,
+    pub(crate) granted: Arc<Result<Granted, Denied>>,
     pub(crate) settings: Arc<Map<String, Value>>,
+    /// What lies in its place now and was not approved.
+    pub(crate) passed_over: Option<Sources>,
 }
 
 /// A grant, and the directories that it names, open.
@@ -36,7 +41,7 @@ pub(crate) struct Granted {
 impl Loaded {
     /// What its author declares.
     #[must_use]
-    pub const fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
@@ -49,7 +54,7 @@ impl Loaded {
     /// Name, version, digest and signers.
     #[must_use]
     pub fn info(&self) -> SkillInfo {
-        let verdict = self.compiled.verified().verdict();
+        let verdict = self.verdict();
         SkillInfo {
             name: self.manifest.name.to_string(),
             version: self.manifest.version.to_string(),
@@ -61,14 +66,31 @@ impl Loaded {
     /// Grants of the operator that the skill does not ask for, in words.
     #[must_use]
     pub fn unused_grants(&self) -> &[String] {
-        self.granted
-            .as_ref()
-            .map_or(&[], |granted| granted.grant.unused())
+        Result::as_ref(&self.granted).map_or(&[], |granted| granted.grant.unused())
     }
 
-    /// Whether the files that were verified are still there, unchanged.
-    pub(crate) fn is_current(&self) -> bool {
+    /// Why it may run.
+    #[must_use]
+    pub const fn verdict(&self) -> &Verdict {
+        self.compiled.verified().verdict()
+    }
+
+    /// Whether the files that were verified are still there, unchanged, or
+    /// those that were passed over for them.
+    pub(crate) fn is_unchanged(&self) -> bool {
         self.compiled.verified().inner().is_unchanged()
+            || self
+                .passed_over
+                .as_ref()
+                .is_some_and(Sources::are_unchanged)
+    }
+
+    /// The same skill with a later proof about the same bytes.
+    pub(crate) fn renewed(&self, verified: &Verified<Artifact>) -> Option<Self> {
+        Some(Self {
+            compiled: self.compiled.renewed(verified)?,
+            ..self.clone()
+        })
     }
 }
 

@@ -42,8 +42,18 @@ pub(crate) enum Cause {
     Trap,
     /// The caller gave up.
     Cancelled,
+    /// It may no longer run.
+    Withdrawn,
     /// The host panicked.
     Panic,
+}
+
+/// What is called, and within which bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) invocation: &'a Invocation,
+    pub(crate) limits: &'a Limits,
+    pub(crate) deadline: tokio::time::Instant,
 }
 
 type Called =
@@ -53,27 +63,34 @@ type Called =
 enum Interrupted {
     Deadline,
     Cancelled,
+    Withdrawn(Error),
     Panicked,
 }
 
 /// Instantiates the component in the store and calls the tool, until it
-/// returns, the deadline passes or the caller gives up, whichever comes first.
+/// returns, the deadline passes, the caller gives up or the skill may no longer
+/// run (`withdrawn`), whichever comes first.
 ///
 /// Dropping the work stops it: a guest that computes yields at each tick, and
 /// one that waits in the host is waiting in a future.
 pub(crate) async fn call(
     prepared: &Prepared,
     mut store: Store<State>,
-    invocation: &Invocation,
-    limits: &Limits,
-    deadline: tokio::time::Instant,
+    call: Call<'_>,
+    withdrawn: impl Future<Output = Error>,
 ) -> Ended {
+    let Call {
+        invocation,
+        limits,
+        deadline,
+    } = call;
     let start = tokio::time::Instant::now();
     let called = {
         let work = AssertUnwindSafe(enter(prepared, &mut store, invocation)).catch_unwind();
         tokio::select! {
             biased;
             () = invocation.cancelled.cancelled() => Err(Interrupted::Cancelled),
+            error = withdrawn => Err(Interrupted::Withdrawn(error)),
             called = tokio::time::timeout_at(deadline, work) => match called {
                 Ok(Ok(called)) => Ok(called),
                 Ok(Err(_panic)) => Err(Interrupted::Panicked),
@@ -101,7 +118,7 @@ pub(crate) async fn call(
             limits,
             &diagnostics,
         )),
-        Err(interrupted) => Err(interruption(&interrupted, limits)),
+        Err(interrupted) => Err(interruption(interrupted, limits)),
     };
     Ended {
         outcome,
@@ -152,10 +169,14 @@ fn finished(outcome: Outcome, limits: &Limits) -> Result<Output, Fault> {
     }
 }
 
-fn interruption(interrupted: &Interrupted, limits: &Limits) -> Fault {
+fn interruption(interrupted: Interrupted, limits: &Limits) -> Fault {
     match interrupted {
         Interrupted::Deadline => deadline_exceeded(limits),
         Interrupted::Cancelled => cancelled(),
+        Interrupted::Withdrawn(error) => Fault {
+            error,
+            cause: Cause::Withdrawn,
+        },
         Interrupted::Panicked => Fault {
             error: Error::new(Kind::Internal, "The host failed while it served this call.")
                 .with_hint("The call's record in the audit log has its id; please report it."),

@@ -10,7 +10,7 @@ use skillhost::event::Usage;
 use skillhost::invocation::{Input, Invocation};
 use skillhost::policy::OperatorGrant;
 use skillhost::sign::PrivateKey;
-use skillhost::verify::{Signer, SignerName, TrustPolicy};
+use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Answer, Error, Host, Kind, Loaded, Setup};
 use tempfile::TempDir;
 
@@ -246,11 +246,7 @@ pub fn invocation(guest: &str, tool: &str, input: Value) -> Invocation {
 /// Trust in one key.
 #[must_use]
 pub fn trust(key: &PrivateKey) -> TrustPolicy {
-    let signer = Signer {
-        name: SignerName::new("author"),
-        keys: vec![key.public().clone()],
-    };
-    TrustPolicy::one(signer).unwrap()
+    TrustPolicy::one(Signer::with_keys("author", [key.public().clone()])).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures the host from outside")]

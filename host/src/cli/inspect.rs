@@ -15,7 +15,6 @@ use crate::manifest::text::one_line;
 use crate::manifest::{Capabilities, Manifest, Tool, section};
 use crate::policy::limits::LimitsChange;
 use crate::time::millis;
-use crate::verify::Verifier;
 
 /// Show a component's manifest, tools, wanted capabilities, imports, digest and signers. Nothing of it is run, signed or not
 #[derive(Debug, Args)]
@@ -84,7 +83,7 @@ impl Findings {
             artifact.bytes().len(),
             sections.imports,
         );
-        let signatures = match Verifier::new(session.trust()?).verify(artifact) {
+        let signatures = match session.verifier()?.verify(artifact) {
             Ok(verified) => Signatures::Trusted(
                 verified
                     .verdict()
@@ -93,7 +92,7 @@ impl Findings {
                     .map(ToString::to_string)
                     .collect(),
             ),
-            Err(error) => Signatures::Refused(error),
+            Err(rejected) => Signatures::Refused(rejected.into()),
         };
         Ok(Self {
             manifest,

@@ -30,7 +30,7 @@ struct Installed {
 impl List {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let folder = session.skills_folder();
-        let verifier = Verifier::new(session.trust()?);
+        let verifier = session.verifier()?;
         let skills: Vec<Installed> = components(&folder)?
             .into_iter()
             .map(|path| Installed {

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use anstyle::AnsiColor;
 use clap::Args;
 
 use super::Session;
+use super::terminal::labelled;
 use crate::build::Route;
+use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::log::AuditLog;
 use crate::event::{Severity, StderrSink};
@@ -17,7 +20,9 @@ use crate::policy::directory::DirectoryGrant;
 use crate::policy::limits::{LimitsChange, parse_fuel, parse_memory, parse_timeout};
 use crate::policy::origin::OriginRule;
 use crate::sign::{PrivateKey, SignError};
-use crate::verify::{Signer, SignerName, TrustPolicy};
+use crate::time::system;
+use crate::trust::{TrustFiles, TrustSource};
+use crate::verify::{Signer, TrustPolicy, Verifier};
 
 /// The name under which the author's own key signs.
 const LOCAL: &str = "local";
@@ -75,31 +80,63 @@ impl Session {
     /// Trust in the author's own key alone.
     pub(super) fn local_trust(&self) -> Result<TrustPolicy> {
         let key = self.local_key()?;
-        let signer = Signer {
-            name: SignerName::new(LOCAL),
-            keys: vec![key.public().clone()],
-        };
-        TrustPolicy::one(signer).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))
+        TrustPolicy::one(Signer::with_keys(LOCAL, [key.public().clone()]))
+            .map_err(|cause| Error::new(Kind::Internal, cause.to_string()))
     }
 
-    /// The trust that `serve` works under: the configuration's, or else the
-    /// author's own key.
-    pub(super) fn trust(&self) -> Result<TrustPolicy> {
-        match &self.config.trust {
-            Some(trust) => Ok(trust.clone()),
-            None => self.local_trust(),
-        }
+    /// What `serve` trusts by: the configuration, the lock file beside it, and
+    /// what was remembered.
+    pub(super) fn trust(&self) -> Result<TrustFiles> {
+        Ok(TrustFiles {
+            lock: Some(self.lock_file()),
+            memory: Some(self.places.memory()),
+            policy: None,
+            ..self.own_trust()?
+        })
+    }
+
+    /// What `run` trusts by: the author's own key, and the configuration's root
+    /// and deny list.
+    pub(super) fn own_trust(&self) -> Result<TrustFiles> {
+        let own = self.local_trust()?;
+        Ok(TrustFiles {
+            config: Some(self.config_file.clone()),
+            policy: Some(own.clone()),
+            own: Some(own),
+            root: Some(self.places.trusted_root()),
+            lock: None,
+            memory: None,
+        })
+    }
+
+    /// Judges files at rest, as `serve` would; without `[trust]`, as `run`
+    /// would.
+    pub(super) fn verifier(&self) -> Result<Verifier> {
+        let files = match self.config.trust {
+            Some(_) => self.trust()?,
+            None => self.own_trust()?,
+        };
+        let trust = TrustSource::from(files).trust_now()?;
+        Ok(Verifier::new(trust, system()))
     }
 
     /// A host with the configuration's limits, grants and audit log.
-    pub(super) fn setup(&self, trust: TrustPolicy) -> Result<Setup> {
+    pub(super) fn setup(&self, trust: TrustFiles) -> Result<Setup> {
         let audit = AuditLog::open(&self.audit_file())?;
         let mut setup = Setup::new(trust, Box::new(audit));
+        setup.danger_override = Override::from_environment();
         setup.limits = self.config.limits;
         setup.skills.clone_from(&self.config.policies);
         setup
             .sinks
             .push(Box::new(StderrSink::new(Severity::Warning)));
+        if setup.danger_override.is_granted() {
+            labelled(
+                "danger",
+                AnsiColor::Red,
+                "DEVELOPMENT OVERRIDE: skills that nobody signed are run; each use is recorded",
+            );
+        }
         Ok(setup)
     }
 }

@@ -75,7 +75,12 @@ impl Run {
     }
 
     fn host(&self, session: &Session) -> Result<Host> {
-        let mut setup = session.setup(session.local_trust()?)?;
+        let mut trust = session.own_trust()?;
+        // Who builds a skill says with that which version is the newest.
+        if !self.skill.is_dir() {
+            trust.memory = Some(session.places.memory_of_run());
+        }
+        let mut setup = session.setup(trust)?;
         setup.others.grant = self.grants.over(&setup.others.grant);
         for policy in setup.skills.values_mut() {
             policy.grant = self.grants.over(&policy.grant);

@@ -10,7 +10,6 @@ use super::terminal::{print, print_json};
 use super::{ExitStatus, Session};
 use crate::artifact::Artifact;
 use crate::error::Result;
-use crate::verify::Verifier;
 
 /// Check a component's signatures against the configuration's `[trust]`, or against your own key if there is none. Exit code 0 if it may run, 3 if not
 #[derive(Debug, Args)]
@@ -25,7 +24,7 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let artifact = Artifact::open(&existing(&self.file)?)?;
-        let verified = Verifier::new(session.trust()?).verify(artifact)?;
+        let verified = session.verifier()?.verify(artifact)?;
         let verdict = verified.verdict();
         let signers: Vec<&str> = verdict.signers().iter().map(|name| name.as_str()).collect();
         if self.json {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Read};
-use std::num::NonZeroU8;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,14 @@ use crate::policy::OperatorGrant;
 use crate::policy::directory::DirectoryGrant;
 use crate::policy::limits::{Limits, LimitsChange};
 use crate::policy::origin::OriginRule;
-use crate::verify::{PublicKey, Signer, SignerName, TrustPolicy};
+
+mod trust;
+
+pub use self::trust::{DenySettings, TrustSettings};
+use self::trust::{Page, TrustTable};
+
+/// The largest configuration, in bytes.
+const MAX_CONFIG: u64 = 1024 * 1024;
 
 /// Folders and files of one user, where the XDG base directory specification
 /// puts them.
@@ -70,6 +76,78 @@ impl Places {
     pub fn audit(&self) -> PathBuf {
         self.data.join("audit.jsonl")
     }
+
+    /// What `skillhost serve` remembers about trust: version floors and the
+    /// like.
+    #[must_use]
+    pub fn memory(&self) -> PathBuf {
+        self.data.join("trust").join("memory.json")
+    }
+
+    /// What `skillhost run` remembers.
+    #[must_use]
+    pub fn memory_of_run(&self) -> PathBuf {
+        self.data.join("trust").join("run.json")
+    }
+
+    /// The trusted root that `skillhost trust update` writes.
+    #[must_use]
+    pub fn trusted_root(&self) -> PathBuf {
+        self.data.join("trust").join("trusted_root.json")
+    }
+}
+
+/// Whether the environment asks for the development override.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Override(Asked);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    No,
+    Granted,
+    Refused,
+}
+
+impl Override {
+    /// Nobody asked.
+    pub const NONE: Self = Self(Asked::No);
+    pub(crate) const GRANTED: Self = Self(Asked::Granted);
+
+    /// Reads `SKILLHOST_ALLOW_UNSIGNED`, which has an effect only if it is
+    /// `true` and `SKILLHOST_ENV` is `development`, and none at all in a host
+    /// that was built with the feature `hardened`.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn from_environment() -> Self {
+        let is = |variable: &str, value: &str| env::var_os(variable).is_some_and(|it| it == value);
+        if env::var_os("SKILLHOST_ALLOW_UNSIGNED")
+            .is_none_or(|value| value.is_empty() || value == "false")
+        {
+            return Self::NONE;
+        }
+        let granted = is("SKILLHOST_ALLOW_UNSIGNED", "true") && is("SKILLHOST_ENV", "development");
+        if granted && !cfg!(feature = "hardened") {
+            Self::GRANTED
+        } else {
+            Self(Asked::Refused)
+        }
+    }
+
+    /// Whether unsigned skills may run.
+    #[must_use]
+    pub fn is_granted(self) -> bool {
+        self.0 == Asked::Granted
+    }
+
+    /// Whether it was asked for and is not given.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        self.0 == Asked::Refused
+    }
 }
 
 #[expect(
@@ -95,8 +173,9 @@ fn place(variable: &str, below_home: &str) -> Result<PathBuf> {
 /// What the operator decided.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Whose signatures are needed; none: the author's own key.
-    pub trust: Option<TrustPolicy>,
+    /// Whose signatures are needed, and what else is asked for; none if there
+    /// is no `[trust]`.
+    pub trust: Option<TrustSettings>,
     /// Limits of every call.
     pub limits: Limits,
     /// Where installed skills lie; none: [`Places::skills`].
@@ -115,7 +194,7 @@ impl Config {
     /// `ConfigInvalid` with file, line and what would be right;
     /// `ConfigInsecure` if others may write the file.
     pub fn load(path: &Path) -> Result<Self> {
-        match read_trusted(path) {
+        match read_trusted(path, MAX_CONFIG) {
             Ok(text) => Self::parse(&text, path),
             Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
                 Ok(Self::default())
@@ -127,22 +206,12 @@ impl Config {
     /// Reads the text of a configuration; paths in it are relative to the
     /// folder of `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let invalid = |problem: String| {
-            Error::new(
-                Kind::ConfigInvalid,
-                format!(
-                    "The configuration {} is not valid: {problem}",
-                    path.display()
-                ),
-            )
-        };
+        let page = Page { text, path };
+        let invalid = |problem: String| page.invalid(problem);
         let document: Document =
             toml::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        let trust = document
-            .trust
-            .map(|trust| trust.read(folder, &invalid))
-            .transpose()?;
+        let trust = document.trust.map(|trust| trust.read(&page)).transpose()?;
         let policies = document
             .skill
             .into_iter()
@@ -167,16 +236,18 @@ impl Config {
 }
 
 /// Why a file that decides what runs is not read.
-enum Unreadable {
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// It is not there, too large, or cannot be read.
     File(io::Error),
     /// Somebody else may write it.
     Exposed,
 }
 
-/// Reads a file that decides what runs: only this user and root may be able to
-/// write it. What is checked is the file that is read.
-fn read_trusted(path: &Path) -> Result<String, Unreadable> {
-    let mut file = fs::File::open(path).map_err(Unreadable::File)?;
+/// Reads a file that decides what runs, of at most `max` bytes: only this user
+/// and root may be able to write it. What is checked is the file that is read.
+pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
+    let file = fs::File::open(path).map_err(Unreadable::File)?;
     let metadata = file.metadata().map_err(Unreadable::File)?;
     let owner = metadata.uid();
     let own = owner == 0 || owner == rustix::process::geteuid().as_raw();
@@ -184,12 +255,19 @@ fn read_trusted(path: &Path) -> Result<String, Unreadable> {
         return Err(Unreadable::Exposed);
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(Unreadable::File)?;
+    let mut bounded = file.take(max.saturating_add(1));
+    bounded
+        .read_to_string(&mut text)
+        .map_err(Unreadable::File)?;
+    if text.len() as u64 > max {
+        let large = format!("it is larger than {max} bytes");
+        return Err(Unreadable::File(io::Error::other(large)));
+    }
     Ok(text)
 }
 
 impl Unreadable {
-    fn into_error(self, what: &str, path: &Path) -> Error {
+    pub(crate) fn into_error(self, what: &str, path: &Path) -> Error {
         let path = path.display();
         match self {
             Self::File(cause) => Error::new(
@@ -233,19 +311,6 @@ struct AuditTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TrustTable {
-    threshold: NonZeroU8,
-    signers: BTreeMap<String, SignerTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignerTable {
-    keys: Vec<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SkillTable {
     #[serde(default)]
     directories: Vec<String>,
@@ -255,35 +320,6 @@ struct SkillTable {
     limits: LimitsChange,
     #[serde(default)]
     settings: Map<String, Value>,
-}
-
-impl TrustTable {
-    fn read(self, folder: &Path, invalid: &impl Fn(String) -> Error) -> Result<TrustPolicy> {
-        let mut signers = Vec::new();
-        for (name, table) in self.signers {
-            let keys = table
-                .keys
-                .iter()
-                .map(|key| read_key(&folder.join(key), invalid));
-            signers.push(Signer {
-                name: SignerName::new(&name),
-                keys: keys.collect::<Result<_>>()?,
-            });
-        }
-        TrustPolicy::new(signers, self.threshold)
-            .map_err(|cause| invalid(format!("[trust]: {cause}")))
-    }
-}
-
-fn read_key(path: &Path, invalid: &impl Fn(String) -> Error) -> Result<PublicKey> {
-    let text = read_trusted(path).map_err(|unreadable| match unreadable {
-        Unreadable::File(cause) => invalid(format!(
-            "the key {} cannot be read: {cause}",
-            path.display()
-        )),
-        Unreadable::Exposed => unreadable.into_error("key", path),
-    })?;
-    PublicKey::from_pem(&text).map_err(|cause| invalid(format!("{}: {cause}", path.display())))
 }
 
 impl SkillTable {
@@ -337,7 +373,7 @@ mod tests {
             .unwrap();
         let text = r#"
             [trust]
-            threshold = 1
+            preset = "permissive"
             signers.alice.keys = ["alice.pub"]
             [limits]
             timeout = "5s"
@@ -353,7 +389,8 @@ mod tests {
         "#;
         let path = folder.path().join("skillhost.toml");
         let config = Config::parse(text, &path).unwrap();
-        assert_eq!(config.trust.unwrap().signers()[0].name.as_str(), "alice");
+        let trust = config.trust.unwrap().policy.unwrap();
+        assert_eq!(trust.signers()[0].name.as_str(), "alice");
         assert_eq!(config.limits.timeout, Duration::from_secs(5));
         assert_eq!(config.skills.unwrap(), folder.path().join("installed"));
         assert_eq!(config.audit.unwrap(), Path::new("/var/log/skillhost.jsonl"));

@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use self::stderr::StderrSink;
 use crate::error::{Kind, Result};
 use crate::time::Clock;
+use crate::verify::Decision;
 
 /// How much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,15 +42,64 @@ pub enum Event {
     },
     /// Enough trusted signatures hold.
     #[serde(rename = "verify.passed")]
-    VerifyPassed {},
-    /// Not enough trusted signatures hold.
+    VerifyPassed {
+        /// How it was decided.
+        #[serde(flatten)]
+        decision: Box<Decision>,
+    },
+    /// The skill is not trusted.
     #[serde(rename = "verify.failed")]
     VerifyFailed {
         /// Which check.
         kind: Kind,
         /// In one sentence.
         reason: String,
+        /// How it was decided, if its signatures were looked at.
+        #[serde(flatten)]
+        decision: Option<Box<Decision>>,
     },
+    /// The deny list names a skill, or somebody who signed it.
+    #[serde(rename = "skill.revoked")]
+    SkillRevoked {
+        /// In one sentence.
+        reason: String,
+    },
+    /// A skill is not as it was approved; what was approved goes on serving.
+    #[serde(rename = "tool.changed")]
+    ToolChanged {
+        /// What differs.
+        reason: String,
+    },
+    /// Policy, root, deny list or lock file changed, and the change is in force.
+    #[serde(rename = "trust.changed")]
+    TrustChanged {},
+    /// A change of policy, root, deny list or lock file is not accepted; what
+    /// was in force stays so.
+    #[serde(rename = "trust.rejected")]
+    TrustRejected {
+        /// Which check.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+    },
+    /// The deny list is older than the operator wants.
+    #[serde(rename = "trust.stale")]
+    TrustStale {
+        /// In one sentence.
+        reason: String,
+    },
+    /// Something about this machine makes what is decided unsafe.
+    #[serde(rename = "config.insecure")]
+    ConfigInsecure {
+        /// In one sentence.
+        reason: String,
+    },
+    /// Leave to run unsigned skills was asked for where there is none.
+    #[serde(rename = "VERIFICATION_BYPASS")]
+    VerificationBypass {},
+    /// An unsigned skill is run under the development override.
+    #[serde(rename = "UNSIGNED_EXECUTION")]
+    UnsignedExecution {},
     /// The files of a skill are no longer those that were verified.
     #[serde(rename = "artifact.changed")]
     ArtifactChanged {},
@@ -153,19 +203,27 @@ impl Event {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::SkillLoaded { .. }
-            | Self::VerifyPassed {}
+            | Self::VerifyPassed { .. }
+            | Self::TrustChanged {}
             | Self::InvocationStarted { .. }
             | Self::InvocationFinished { .. }
             | Self::OutputTruncated { .. } => Severity::Info,
             Self::SkillRejected { .. }
+            | Self::TrustStale { .. }
             | Self::PolicyDenied { .. }
             | Self::CapabilityDenied { .. }
             | Self::EgressDenied { .. }
             | Self::LimitExceeded { .. }
             | Self::GuestTrapped { .. } => Severity::Warning,
-            Self::VerifyFailed { .. } | Self::ArtifactChanged {} | Self::HostPanicked {} => {
-                Severity::High
-            }
+            Self::VerifyFailed { .. }
+            | Self::SkillRevoked { .. }
+            | Self::ToolChanged { .. }
+            | Self::TrustRejected { .. }
+            | Self::ConfigInsecure { .. }
+            | Self::VerificationBypass {}
+            | Self::UnsignedExecution {}
+            | Self::ArtifactChanged {}
+            | Self::HostPanicked {} => Severity::High,
         }
     }
 
@@ -210,9 +268,12 @@ pub struct Subject {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// Whose signatures hold.
+    /// Whose signatures count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
+    /// Which state of policy, root, deny list and lock file it was judged by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_generation: Option<u64>,
 }
 
 /// An event with everything that belongs to it, as it is written.

@@ -77,8 +77,20 @@ impl Sink for StderrSink {
 fn describe(event: &Event) -> String {
     match event {
         Event::SkillLoaded { compile_ms } => format!("loaded, compiled in {compile_ms} ms"),
-        Event::VerifyPassed {} => "signatures verified".to_owned(),
+        Event::VerifyPassed { .. } => "signatures verified".to_owned(),
         Event::VerifyFailed { kind, .. } => format!("not trusted ({kind})"),
+        Event::SkillRevoked { reason }
+        | Event::ToolChanged { reason }
+        | Event::TrustRejected { reason, .. }
+        | Event::TrustStale { reason }
+        | Event::ConfigInsecure { reason } => reason.clone(),
+        Event::TrustChanged {} => "what is trusted has changed".to_owned(),
+        Event::VerificationBypass {} => {
+            "SKILLHOST_ALLOW_UNSIGNED has no effect here; it needs SKILLHOST_ENV=development and a build without `hardened`".to_owned()
+        }
+        Event::UnsignedExecution {} => {
+            "DEVELOPMENT OVERRIDE: a skill that nobody signed is run".to_owned()
+        }
         Event::ArtifactChanged {} => "its files changed since they were verified".to_owned(),
         Event::SkillRejected { kind, .. } => format!("not loaded ({kind})"),
         Event::InvocationStarted { input_bytes, .. } => format!("called with {input_bytes} bytes"),

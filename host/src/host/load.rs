@@ -6,67 +6,126 @@ use std::sync::Arc;
 
 use super::Host;
 use crate::admission::Schemas;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Sources};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
-use crate::manifest::{Manifest, section};
+use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Grant};
 use crate::registry::{Granted, Loaded};
 use crate::sandbox::{self, Mounts};
 use crate::time::millis;
+use crate::verify::{Decision, SignerName, Verified};
+
+/// What became known of a skill while it was loaded.
+struct Trail {
+    subject: Subject,
+    sources: Option<Sources>,
+    decision: Option<Box<Decision>>,
+}
 
 impl Host {
-    /// Reads a skill anew whose files are no longer those that were verified.
-    pub(super) async fn reload(&self, stale: &Loaded, subject: &Subject) -> Result<Arc<Loaded>> {
+    /// The skill again, of which the files or what is trusted are no longer as
+    /// they were judged.
+    pub(super) async fn renew(&self, name: &SkillName, subject: &Subject) -> Result<Arc<Loaded>> {
         let _one_at_a_time = self.loading.lock().await;
-        let current = self.registry.get(&stale.manifest.name)?;
-        if current.is_current() {
+        let current = self.registry.get(name)?;
+        if self.upholds(&current) {
             return Ok(current);
         }
-        self.events.record(subject, &Event::ArtifactChanged {})?;
-        let loaded = self.load_now(&stale.path).await.map_err(gone)?;
-        if loaded.manifest.name == stale.manifest.name {
-            return Ok(loaded);
+        if current.is_unchanged() {
+            return self.judge_anew(&current, current.passed_over.clone(), subject);
         }
-        Err(Error::new(
-            Kind::ArtifactChanged,
-            format!(
-                "The file of `{}` now holds the skill `{}`.",
-                stale.manifest.name, loaded.manifest.name
-            ),
-        ))
+        self.events.record(subject, &Event::ArtifactChanged {})?;
+        let mut trail = Trail::of(Subject {
+            invocation: subject.invocation.clone(),
+            tool: subject.tool.clone(),
+            ..Subject::of_file(&current.path)
+        });
+        match self.load_from(&current.path, Some(&current), &mut trail) {
+            Ok(loaded) if loaded.manifest.name == *name => Ok(loaded),
+            Ok(loaded) => Err(Error::new(
+                Kind::ArtifactChanged,
+                format!(
+                    "The file of `{name}` now holds the skill `{}`.",
+                    loaded.manifest.name
+                ),
+            )),
+            Err(error) if matches!(error.kind(), Kind::NotApproved | Kind::RolledBack) => {
+                self.judge_anew(&current, trail.sources, subject)
+            }
+            Err(error) => Err(gone(error)),
+        }
     }
 
-    pub(super) async fn load_now(&self, path: &Path) -> Result<Arc<Loaded>> {
-        let mut subject = Subject::of_file(path);
-        match self.prepare(path, &mut subject).await {
+    pub(super) fn load_now(&self, path: &Path) -> Result<Arc<Loaded>> {
+        self.load_from(path, None, &mut Trail::of(Subject::of_file(path)))
+    }
+
+    /// The bytes that were verified before, verified anew. If `passed_over` is
+    /// what lies on disk now, they serve on instead of it.
+    fn judge_anew(
+        &self,
+        current: &Loaded,
+        passed_over: Option<Sources>,
+        subject: &Subject,
+    ) -> Result<Arc<Loaded>> {
+        let mut trail = Trail::of(subject.clone());
+        let renewed = self.judge(current.compiled.verified().inner().clone(), &mut trail);
+        let renewed = renewed.and_then(|verified| {
+            self.authority
+                .approve(&current.manifest, verified.verdict())?;
+            current.renewed(&verified).ok_or_else(|| {
+                Error::new(
+                    Kind::Internal,
+                    "A verdict is about other bytes than were judged.",
+                )
+            })
+        });
+        let loaded = renewed.map_err(|error| self.rejected(&trail, error))?;
+        let loaded = Arc::new(Loaded {
+            passed_over,
+            ..loaded
+        });
+        self.registry.insert(Arc::clone(&loaded))?;
+        Ok(loaded)
+    }
+
+    fn load_from(
+        &self,
+        path: &Path,
+        known: Option<&Loaded>,
+        trail: &mut Trail,
+    ) -> Result<Arc<Loaded>> {
+        match self.prepare(path, known, trail) {
             Ok((loaded, compile_ms)) => {
                 let loaded = Arc::new(loaded);
-                subject.describe(&loaded);
+                trail.subject.describe(&loaded);
                 self.registry
                     .insert(Arc::clone(&loaded))
-                    .map_err(|error| self.rejected(&subject, error))?;
+                    .map_err(|error| self.rejected(trail, error))?;
                 self.events
-                    .record(&subject, &Event::SkillLoaded { compile_ms })?;
+                    .record(&trail.subject, &Event::SkillLoaded { compile_ms })?;
                 Ok(loaded)
             }
-            Err(error) => Err(self.rejected(&subject, error)),
+            Err(error) => Err(self.rejected(trail, error)),
         }
     }
 
-    /// Open, verify, compile, link: each step takes what the one before made.
-    async fn prepare(&self, path: &Path, subject: &mut Subject) -> Result<(Loaded, u64)> {
+    /// Open, verify, approve, compile, link: each step takes what the one
+    /// before made.
+    fn prepare(
+        &self,
+        path: &Path,
+        known: Option<&Loaded>,
+        trail: &mut Trail,
+    ) -> Result<(Loaded, u64)> {
         let artifact = blocking(|| Artifact::open(path))?;
-        subject.digest = Some(artifact.digest().to_string());
-        let verified = self.verifier.verify(artifact)?;
-        subject.signers = verified
-            .verdict()
-            .signers()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        self.events.record(subject, &Event::VerifyPassed {})?;
+        trail.sources = Some(artifact.sources().clone());
+        let verified = self.judge(artifact, trail)?;
         let manifest = manifest(verified.inner())?;
+        trail.subject.skill = Some(manifest.name.to_string());
+        trail.subject.version = Some(manifest.version.to_string());
+        self.authority.approve(&manifest, verified.verdict())?;
         let schemas = manifest
             .tools
             .iter()
@@ -78,28 +137,100 @@ impl Host {
             Err(denied) => Err(denied),
         };
         let start = self.clock.monotonic();
-        let compiled = blocking(|| self.compiler.compile(verified))?;
+        let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
+            Some(compiled) => compiled,
+            None => blocking(|| self.compiler.compile(verified))?,
+        };
         let compile_ms = millis(self.clock.monotonic().saturating_duration_since(start));
         let loaded = Loaded {
             path: path.to_owned(),
             prepared: sandbox::prepare(&self.linker, &compiled)?,
             compiled,
-            manifest,
-            schemas,
-            granted,
+            schemas: Arc::new(schemas),
+            granted: Arc::new(granted),
             settings: Arc::new(policy.settings.clone()),
+            passed_over: None,
+            manifest: Arc::new(manifest),
         };
+        self.authority.accepted(&loaded.manifest)?;
         Ok((loaded, compile_ms))
     }
 
-    fn rejected(&self, subject: &Subject, error: Error) -> Error {
+    /// Verifies, and records how that was decided.
+    fn judge(&self, artifact: Artifact, trail: &mut Trail) -> Result<Verified<Artifact>> {
+        trail.subject.digest = Some(artifact.digest().to_string());
+        self.check_clock(&trail.subject)?;
+        match self.authority.verify(artifact) {
+            Ok(verified) => {
+                let verdict = verified.verdict();
+                trail.decided(verdict.signers(), verdict.decision());
+                let decision = Box::new(verdict.decision().clone());
+                self.events
+                    .record(&trail.subject, &Event::VerifyPassed { decision })?;
+                if verdict.is_unsigned() {
+                    self.events
+                        .record(&trail.subject, &Event::UnsignedExecution {})?;
+                }
+                Ok(verified)
+            }
+            Err(rejected) => {
+                trail.decided(rejected.signers(), rejected.decision());
+                trail.decision = Some(Box::new(rejected.decision().clone()));
+                Err(rejected.into())
+            }
+        }
+    }
+
+    fn check_clock(&self, subject: &Subject) -> Result<()> {
+        self.authority.check_clock().inspect_err(|error| {
+            let reason = error.message().to_owned();
+            // What is refused for it is recorded as well.
+            let _ = self
+                .events
+                .record(subject, &Event::ConfigInsecure { reason });
+        })
+    }
+
+    fn rejected(&self, trail: &Trail, error: Error) -> Error {
         let (kind, reason) = (error.kind(), error.message().to_owned());
+        let decision = trail.decision.clone();
+        let also = match kind {
+            Kind::Revoked => Some(Event::SkillRevoked {
+                reason: reason.clone(),
+            }),
+            Kind::NotApproved => Some(Event::ToolChanged {
+                reason: reason.clone(),
+            }),
+            _ => None,
+        };
         let event = if kind.is_trust() {
-            Event::VerifyFailed { kind, reason }
+            Event::VerifyFailed {
+                kind,
+                reason,
+                decision,
+            }
         } else {
             Event::SkillRejected { kind, reason }
         };
-        self.events.record(subject, &event).err().unwrap_or(error)
+        let recorded = also
+            .map_or(Ok(()), |also| self.events.record(&trail.subject, &also))
+            .and_then(|()| self.events.record(&trail.subject, &event));
+        recorded.err().unwrap_or(error)
+    }
+}
+
+impl Trail {
+    const fn of(subject: Subject) -> Self {
+        Self {
+            subject,
+            sources: None,
+            decision: None,
+        }
+    }
+
+    fn decided(&mut self, signers: &[SignerName], decision: &Decision) {
+        self.subject.signers = signers.iter().map(ToString::to_string).collect();
+        self.subject.trust_generation = Some(decision.trust_generation);
     }
 }
 

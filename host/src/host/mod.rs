@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 use wasmtime::component::Linker;
 
 use self::record::{Open, check_output, explain_denial};
 use crate::admission::{self, Schemas};
 use crate::answer::Answer;
 use crate::compile::{Compiler, MAX_CONCURRENT};
+use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Sink, Subject};
 use crate::invocation::Invocation;
@@ -22,11 +23,11 @@ use crate::manifest::SkillName;
 use crate::policy::limits::Limits;
 use crate::policy::{Denied, OperatorGrant};
 use crate::registry::{Granted, Loaded, Registry};
-use crate::run::{self, Ended};
+use crate::run::{self, Call, Ended};
 use crate::sandbox::egress::{Network, SystemNetwork};
 use crate::sandbox::{self, Observer, Parts, State};
 use crate::time::Clock;
-use crate::verify::{TrustPolicy, Verifier};
+use crate::trust::{Authority, TrustSource};
 
 /// What an operator decides about one skill.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +41,10 @@ pub struct SkillPolicy {
 /// What a host is made of.
 #[derive(Debug)]
 pub struct Setup {
-    /// Whose signatures are needed.
-    pub trust: TrustPolicy,
+    /// Whose signatures are needed, and what else says what may run.
+    pub trust: TrustSource,
+    /// Whether the environment asks for leave to run unsigned skills.
+    pub danger_override: Override,
     /// Limits of every call, unless a skill's policy says otherwise.
     pub limits: Limits,
     /// What each skill may use.
@@ -62,9 +65,10 @@ impl Setup {
     /// A host with that trust and audit log, the default limits, no grants,
     /// and the machine's own clock and network.
     #[must_use]
-    pub fn new(trust: TrustPolicy, audit: Box<dyn Sink>) -> Self {
+    pub fn new(trust: impl Into<TrustSource>, audit: Box<dyn Sink>) -> Self {
         Self {
-            trust,
+            trust: trust.into(),
+            danger_override: Override::NONE,
             limits: Limits::default(),
             skills: BTreeMap::new(),
             others: SkillPolicy::default(),
@@ -78,7 +82,7 @@ impl Setup {
 
 /// Runs skills.
 pub struct Host {
-    verifier: Verifier,
+    authority: Arc<Authority>,
     compiler: Compiler,
     linker: Linker<State>,
     registry: Registry,
@@ -96,22 +100,26 @@ impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
         let compiler = Compiler::new()?;
+        let clock = setup.clock;
+        let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
+        let events = Arc::new(events);
         Ok(Self {
-            verifier: Verifier::new(setup.trust),
+            authority: Authority::open(
+                setup.trust,
+                Arc::clone(&clock),
+                Arc::clone(&events),
+                setup.danger_override,
+            )?,
             linker: sandbox::linker(compiler.engine())?,
             compiler,
             registry: Registry::default(),
-            events: Arc::new(Events::new(
-                setup.audit,
-                setup.sinks,
-                Arc::clone(&setup.clock),
-            )?),
+            events,
             slots: Semaphore::new(MAX_CONCURRENT as usize),
             loading: Mutex::new(()),
             limits: setup.limits,
             skills: setup.skills,
             others: setup.others,
-            clock: setup.clock,
+            clock,
             network: setup.network,
         })
     }
@@ -144,7 +152,7 @@ impl Host {
     /// `ConfigInsecure` for directories that cannot be granted.
     pub async fn load(&self, path: &Path) -> Result<Arc<Loaded>> {
         let _one_at_a_time = self.loading.lock().await;
-        self.load_now(path).await
+        self.load_now(path)
     }
 
     /// Calls a tool. Every call gets exactly one answer, and exactly one
@@ -185,21 +193,58 @@ impl Host {
             let deadline = tokio::time::Instant::now() + limits.timeout;
             let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
             let store = self.store(invocation, &loaded, granted, observer.clone(), deadline)?;
-            if loaded.is_current() {
+            let changes = self.authority.subscribe();
+            if self.upholds(&loaded) {
+                self.admit_unsigned(subject, &loaded)?;
                 let _ticking = self.compiler.tick();
-                let mut ended =
-                    run::call(&loaded.prepared, store, invocation, &limits, deadline).await;
+                let withdrawn = self.withdrawn(&loaded, changes);
+                let call = Call {
+                    invocation,
+                    limits: &limits,
+                    deadline,
+                };
+                let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
                 check_output(schemas, &mut ended);
                 explain_denial(&observer, &mut ended);
                 return Ok((loaded, ended));
             }
-            loaded = self.reload(&loaded, subject).await?;
+            loaded = self.renew(&invocation.skill, subject).await?;
         }
         Err(Error::new(
             Kind::ArtifactChanged,
             "The skill's files keep changing while they are read.",
         )
         .with_hint("Replace a skill by renaming a complete file into place."))
+    }
+
+    /// Whether what was verified still stands: the generation of trust, the
+    /// verdict's end, and the files on disk. The last look before a guest runs.
+    fn upholds(&self, loaded: &Loaded) -> bool {
+        self.authority.upholds(loaded.verdict()) && loaded.is_unchanged()
+    }
+
+    /// Each use of the development override is an event.
+    fn admit_unsigned(&self, subject: &Subject, loaded: &Loaded) -> Result<()> {
+        if loaded.verdict().is_unsigned() {
+            self.events.record(subject, &Event::UnsignedExecution {})?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what is trusted changes so that the skill may no longer run.
+    async fn withdrawn(&self, loaded: &Loaded, mut changes: watch::Receiver<u64>) -> Error {
+        while changes.changed().await.is_ok() {
+            let artifact = loaded.compiled.verified().inner().clone();
+            let judged = self.authority.verify(artifact).map_err(Error::from);
+            let approved = judged.and_then(|verified| {
+                self.authority
+                    .check_lock(&loaded.manifest, verified.verdict())
+            });
+            if let Err(error) = approved {
+                return error;
+            }
+        }
+        std::future::pending().await
     }
 
     fn admit<'a>(
@@ -213,7 +258,7 @@ impl Host {
             .schemas
             .get(&tool.name)
             .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
-        match &loaded.granted {
+        match &*loaded.granted {
             Ok(granted) => Ok((schemas, granted)),
             Err(denied) => Err(self.deny(subject, denied)),
         }

@@ -146,6 +146,7 @@ impl Subject {
         self.version = Some(info.version);
         self.digest = Some(info.digest);
         self.signers = info.signers;
+        self.trust_generation = Some(loaded.verdict().decision().trust_generation);
     }
 }
 pub(super) fn check_output(schemas: &Schemas, ended: &mut Ended) {
@@ -199,6 +200,7 @@ fn events_of(ended: &Ended) -> Vec<Event> {
                 reason,
                 detail: one_line(fault.error.internal().unwrap_or_default(), MAX_LINE),
             }),
+            Cause::Withdrawn => events.push(Event::SkillRevoked { reason }),
             Cause::Panic => events.push(Event::HostPanicked {}),
             Cause::Guest | Cause::Cancelled => {}
         }

@@ -11,7 +11,7 @@ use super::*;
 use crate::event::{Record, Sink};
 use crate::host::Setup;
 use crate::sign::PrivateKey;
-use crate::verify::{PublicKey, Signer, SignerName, TrustPolicy};
+use crate::verify::{PublicKey, Signer, TrustPolicy};
 
 type Events = Arc<Mutex<Vec<Value>>>;
 
@@ -35,11 +35,7 @@ fn trust() -> TrustPolicy {
         .save(&folder.path().join("alice"))
         .unwrap();
     let key = PublicKey::from_pem(&std::fs::read_to_string(public).unwrap()).unwrap();
-    TrustPolicy::one(Signer {
-        name: SignerName::new("alice"),
-        keys: vec![key],
-    })
-    .unwrap()
+    TrustPolicy::one(Signer::with_keys("alice", [key])).unwrap()
 }
 
 struct Client {

@@ -6,10 +6,12 @@ use std::path::Path;
 use skillhost::Result;
 use skillhost::artifact::Artifact;
 use skillhost::compile::{Compiled, Compiler};
-use skillhost::verify::{Signer, TrustPolicy, Verifier};
+use skillhost::time::system;
+use skillhost::verify::{Signer, Trust, TrustPolicy, Verifier};
 
 pub fn compile(path: &Path, compiler: &Compiler, signers: Vec<Signer>) -> Result<Compiled> {
     let policy = TrustPolicy::new(signers, NonZeroU8::MIN).unwrap();
-    let verified = Verifier::new(policy).verify(Artifact::open(path)?)?;
+    let verifier = Verifier::new(Trust::new(policy)?, system());
+    let verified = verifier.verify(Artifact::open(path)?)?;
     compiler.compile(verified)
 }
