@@ -52,6 +52,22 @@ impl Digest {
         Self(*sha256(bytes).as_bytes())
     }
 
+    /// The digest of everything that `source` gives.
+    pub fn of_reader(mut source: impl Read) -> std::io::Result<Self> {
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let read = source.read(&mut buffer)?;
+            match buffer.get(..read) {
+                Some(bytes) if read > 0 => hash.update(bytes),
+                _ => break,
+            }
+        }
+        let digest = hash.finish();
+        let bytes = <[u8; 32]>::try_from(digest.as_ref());
+        bytes.map(Self).map_err(std::io::Error::other)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -254,16 +254,19 @@ pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> 
     if !own || metadata.mode() & 0o022 != 0 {
         return Err(Unreadable::Exposed);
     }
+    let text = take_at_most(file, max).map_err(Unreadable::File)?;
+    text.ok_or_else(|| Unreadable::File(io::Error::other(format!("it is larger than {max} bytes"))))
+}
+
+/// Reads a file that somebody names on the command line; none if it is larger.
+pub(crate) fn read_bounded(path: &Path, max: u64) -> io::Result<Option<String>> {
+    take_at_most(fs::File::open(path)?, max)
+}
+
+fn take_at_most(file: fs::File, max: u64) -> io::Result<Option<String>> {
     let mut text = String::new();
-    let mut bounded = file.take(max.saturating_add(1));
-    bounded
-        .read_to_string(&mut text)
-        .map_err(Unreadable::File)?;
-    if text.len() as u64 > max {
-        let large = format!("it is larger than {max} bytes");
-        return Err(Unreadable::File(io::Error::other(large)));
-    }
-    Ok(text)
+    let read = file.take(max.saturating_add(1)).read_to_string(&mut text)?;
+    Ok((read as u64 <= max).then_some(text))
 }
 
 impl Unreadable {

@@ -19,6 +19,7 @@ mod refusal;
 mod root;
 mod rule;
 mod signer;
+mod single;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use self::provenance::{Provenance, SLSA_V1};
 pub use self::root::{MAX_ROOT, Root, RootError};
 pub use self::rule::{Preset, Rule, SkillPattern};
 pub use self::signer::{Signer, SignerName, TrustedKey};
+pub use self::single::{Expected, Proof, check_bundle};
 
 /// Proof that a [`Verifier`] accepted what is inside.
 #[derive(Debug, Clone)]
