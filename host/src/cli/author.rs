@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::keys::PasswordOptions;
 use super::options::{ToolchainOption, existing, signing};
 use super::terminal::{note, print, print_json, size};
 use super::{ExitStatus, Session};
@@ -63,6 +64,8 @@ pub(super) struct Build {
     /// Sign the component with this private key
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordOptions,
     /// Where to put the component [default: skillhost/ in cargo's target folder]
     #[arg(long, value_name = "FOLDER", conflicts_with = "install")]
     out: Option<PathBuf>,
@@ -78,11 +81,7 @@ pub(super) struct Build {
 
 impl Build {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
-        let key = match (&self.sign, self.install) {
-            (Some(path), _) => Some(PrivateKey::load(path).map_err(signing)?),
-            (None, true) => Some(session.local_key()?),
-            (None, false) => None,
-        };
+        let key = self.key(session)?;
         let out = if self.install {
             Some(session.skills_folder())
         } else {
@@ -118,6 +117,20 @@ impl Build {
             ));
         }
         Ok(ExitStatus::Ok)
+    }
+
+    /// What the component is signed with, if it is.
+    fn key(&self, session: &Session) -> Result<Option<PrivateKey>> {
+        match (&self.sign, self.install) {
+            (Some(path), _) => self.password.load(path).map(Some),
+            (None, _) if self.password.is_given() => Err(Error::new(
+                Kind::InvalidRequest,
+                "There is a password, and no key that it is for.",
+            )
+            .with_hint("Name the encrypted key with --sign KEY.")),
+            (None, true) => session.local_key().map(Some),
+            (None, false) => Ok(None),
+        }
     }
 }
 

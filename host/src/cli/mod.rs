@@ -1,6 +1,7 @@
 //! The `skillhost` command: arguments, one file for each command, and exit
 //! codes. Data goes to standard output, everything else to standard error.
 
+mod attest;
 mod author;
 mod completions;
 mod doctor;
@@ -124,6 +125,8 @@ enum Command {
     Keygen(keys::Keygen),
     /// Sign a component
     Sign(keys::Sign),
+    /// Say something about a component, such as how it was built, with a signature
+    Attest(attest::Attest),
     /// Check whether a component is signed by those whom this host trusts
     Verify(verify::Verify),
     /// Show what a component says about itself, without running it
@@ -237,6 +240,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Build(command) => command.execute(&session),
         Command::Keygen(command) => command.execute(),
         Command::Sign(command) => command.execute(),
+        Command::Attest(command) => command.execute(),
         Command::Verify(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
@@ -256,6 +260,7 @@ impl Command {
             Self::Build(command) => command.json,
             Self::Keygen(command) => command.json,
             Self::Sign(command) => command.json,
+            Self::Attest(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,

@@ -147,9 +147,14 @@ pub(super) fn signing(error: SignError) -> Error {
     let kind = match error {
         SignError::Exposed { .. } => Kind::ConfigInsecure,
         SignError::Crypto(_) => Kind::Internal,
-        SignError::File { .. } | SignError::Exists(_) | SignError::NotAKey(_) => {
-            Kind::InvalidRequest
-        }
+        SignError::File { .. }
+        | SignError::Exists(_)
+        | SignError::NotAKey { .. }
+        | SignError::PasswordNeeded(_)
+        | SignError::PasswordUnneeded(_)
+        | SignError::WrongPassword(_)
+        | SignError::PasswordTooLong { .. }
+        | SignError::BundleTooLarge(_) => Kind::InvalidRequest,
     };
     Error::new(kind, format!("{error}."))
 }
