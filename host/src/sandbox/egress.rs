@@ -24,6 +24,7 @@ use std::time::Duration;
 use http::{Method, Uri};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Host;
@@ -201,7 +202,7 @@ fn literal(origin: &Origin) -> Option<IpAddr> {
 }
 
 /// RFC 6761, section 6.3.
-fn is_localhost(host: &Host) -> bool {
+pub(crate) fn is_localhost(host: &Host) -> bool {
     matches!(host, Host::Domain(name) if name == "localhost" || name.ends_with(".localhost"))
 }
 
@@ -213,7 +214,7 @@ impl Permit {
         let _ = stream.set_nodelay(true);
         match self.origin.scheme {
             Scheme::Http => Ok(Box::new(stream)),
-            Scheme::Https => Ok(Box::new(self.encrypt(stream).await?)),
+            Scheme::Https => Ok(Box::new(encrypt(&self.origin.host, stream).await?)),
         }
     }
 
@@ -272,24 +273,6 @@ impl Permit {
         );
         Error::HttpRequestDenied
     }
-
-    async fn encrypt(
-        &self,
-        stream: TcpStream,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Error> {
-        let name = match &self.origin.host {
-            Host::Domain(name) => {
-                ServerName::try_from(name.clone()).map_err(|_cause| Error::HttpRequestUriInvalid)?
-            }
-            Host::Ipv4(ip) => ServerName::from(IpAddr::V4(*ip)),
-            Host::Ipv6(ip) => ServerName::from(IpAddr::V6(*ip)),
-        };
-        let config = TLS.clone().ok_or(Error::ConfigurationError)?;
-        TlsConnector::from(config)
-            .connect(name, stream)
-            .await
-            .map_err(Error::Tls)
-    }
 }
 
 const fn host_of(address: IpAddr) -> Host {
@@ -299,8 +282,24 @@ const fn host_of(address: IpAddr) -> Host {
     }
 }
 
+/// TLS to `host`, whose certificate must be one that Mozilla's roots vouch for.
+pub(crate) async fn encrypt(host: &Host, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
+    let name = match host {
+        Host::Domain(name) => {
+            ServerName::try_from(name.clone()).map_err(|_cause| Error::HttpRequestUriInvalid)?
+        }
+        Host::Ipv4(ip) => ServerName::from(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => ServerName::from(IpAddr::V6(*ip)),
+    };
+    let config = TLS.clone().ok_or(Error::ConfigurationError)?;
+    TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(Error::Tls)
+}
+
 /// A connection, encrypted or not.
-pub(super) trait Stream:
+pub(crate) trait Stream:
     tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
 {
 }
