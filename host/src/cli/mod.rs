@@ -12,6 +12,7 @@ mod options;
 mod report;
 mod run;
 mod serve;
+mod spinner;
 mod terminal;
 mod verify;
 

@@ -1,16 +1,15 @@
 //! `skillhost run`: the production engine on an author's desk.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::author::component;
 use super::options::{Grants, ToolchainOption, existing, signing};
+use super::spinner::Spinner;
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, inspect, report};
 use crate::error::{Error, Kind, Result};
@@ -18,9 +17,6 @@ use crate::host::Host;
 use crate::invocation::{Input, Invocation, Progress};
 use crate::manifest::{Manifest, ToolName};
 use crate::registry::Loaded;
-
-/// How long a call may take before a person is shown that it goes on.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Run a tool with the verification, the sandbox and the limits of production. What runs must be signed with your own key; a source folder is built and signed first
 #[derive(Debug, Args)]
@@ -159,20 +155,18 @@ fn read_within(source: impl Read, limit: u64) -> io::Result<Result<Input>> {
 /// Calls the tool; an interrupt from the keyboard cancels it, and a person at
 /// a terminal sees that it goes on.
 async fn watched(host: &Host, mut invocation: Invocation) -> crate::Answer {
-    let spinner = Spinner::new();
-    let shown = Arc::clone(&spinner.bar);
+    let spinner = Spinner::new("running");
+    let shown = spinner.bar();
     invocation.progress = Some(Arc::new(move |progress| {
         shown.set_message(describe(&progress))
     }));
     let cancelled = invocation.cancelled.clone();
-    let call = host.invoke(invocation);
+    let call = spinner.during(host.invoke(invocation));
     tokio::pin!(call);
-    let mut patience = Box::pin(tokio::time::sleep(PATIENCE));
     loop {
         tokio::select! {
             biased;
             answer = &mut call => return answer,
-            () = &mut patience, if !spinner.is_shown() => spinner.show(),
             Ok(()) = tokio::signal::ctrl_c(), if !cancelled.is_cancelled() => cancelled.cancel(),
         }
     }
@@ -183,36 +177,6 @@ fn describe(progress: &Progress) -> String {
     match progress.total {
         Some(total) => format!("{} of {total} {message}", progress.done),
         None => format!("{} {message}", progress.done),
-    }
-}
-
-/// Shown on a terminal only, and gone when the call is over.
-struct Spinner {
-    bar: Arc<ProgressBar>,
-}
-
-impl Spinner {
-    fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} running {elapsed} {wide_msg}") {
-            bar.set_style(style);
-        }
-        Self { bar: Arc::new(bar) }
-    }
-
-    fn is_shown(&self) -> bool {
-        !self.bar.is_hidden() || !io::stderr().is_terminal()
-    }
-
-    fn show(&self) {
-        self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        self.bar.enable_steady_tick(Duration::from_millis(100));
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 
