@@ -28,6 +28,7 @@ pub mod cli;
 pub mod build;
 mod file;
 pub mod sign;
+pub mod tuf;
 
 pub mod error;
 pub mod time;

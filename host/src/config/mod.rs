@@ -71,6 +71,12 @@ impl Places {
         self.data.join("keys").join("local")
     }
 
+    /// The Sigstore trusted root that `skillhost trust update` writes.
+    #[must_use]
+    pub fn trusted_root(&self) -> PathBuf {
+        self.data.join("trust").join("trusted_root.json")
+    }
+
     /// The audit log, unless the configuration names another file.
     #[must_use]
     pub fn audit(&self) -> PathBuf {
