@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod spinner;
 mod terminal;
+mod trust;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -130,6 +131,8 @@ enum Command {
     Attest(attest::Attest),
     /// Check whether a component is signed by those whom this host trusts
     Verify(verify::Verify),
+    /// Look after the Sigstore trusted root: whose certificates and logs count
+    Trust(trust::Trust),
     /// Show what a component says about itself, without running it
     Inspect(inspect::Inspect),
     /// List the installed skills
@@ -243,6 +246,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Sign(command) => command.execute(),
         Command::Attest(command) => command.execute(),
         Command::Verify(command) => command.execute(&session),
+        Command::Trust(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
@@ -263,6 +267,7 @@ impl Command {
             Self::Sign(command) => command.json,
             Self::Attest(command) => command.json,
             Self::Verify(command) => command.json,
+            Self::Trust(command) => command.json(),
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
             Self::Doctor(command) => command.json,
