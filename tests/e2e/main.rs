@@ -13,4 +13,5 @@ mod desk;
 mod author;
 mod exit_codes;
 mod keys;
+mod lock;
 mod run;

@@ -8,6 +8,7 @@ mod doctor;
 mod inspect;
 mod keys;
 mod list;
+mod lock;
 mod options;
 mod report;
 mod run;
@@ -137,6 +138,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// List the installed skills
     List(list::List),
+    /// Show how skills differ from those that you approved, and approve them
+    Lock(lock::Lock),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
     Serve(serve::Serve),
     /// Say what is there for building and running skills, and what is missing
@@ -249,6 +252,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Trust(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
+        Command::Lock(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
         Command::Doctor(command) => command.execute(&session),
         Command::Completions(_) => Ok(ExitStatus::Ok),
@@ -270,6 +274,7 @@ impl Command {
             Self::Trust(command) => command.json(),
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
+            Self::Lock(command) => command.json,
             Self::Doctor(command) => command.json,
             Self::Serve(_) | Self::Completions(_) => false,
         }
