@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Change, Release};
 use crate::manifest::text::one_line;
 use crate::manifest::{Manifest, section};
+use crate::trust::Memory;
 use crate::verify::Verifier;
 
 /// Show how skills differ from those that you approved, and approve them
@@ -66,7 +67,7 @@ impl Lock {
         let known = old.clone().unwrap_or_default();
         let found = self.find(session, &known)?;
         let absent = self.absent(&known, &found);
-        let written = self.approve && self.write(&file, old.as_ref(), &found)?;
+        let written = self.approve && self.write(session, old.as_ref(), &found)?;
         let report = Report {
             file: &file,
             written,
@@ -87,7 +88,7 @@ impl Lock {
     }
 
     fn find(&self, session: &Session, known: &lock::Lock) -> Result<Vec<Found>> {
-        let verifier = Verifier::new(session.trust()?);
+        let verifier = session.verifier()?;
         let paths = if self.files.is_empty() {
             components(&session.skills_folder())?
         } else {
@@ -114,8 +115,9 @@ impl Lock {
         absent.cloned().collect()
     }
 
-    /// Approves all that was found or fails. An equal file is left alone.
-    fn write(&self, file: &Path, old: Option<&lock::Lock>, found: &[Found]) -> Result<bool> {
+    /// Approves all that was found or fails. An equal file is left alone. Who
+    /// approves an older version goes back to it.
+    fn write(&self, session: &Session, old: Option<&lock::Lock>, found: &[Found]) -> Result<bool> {
         let skills = trusted(found)?;
         let mut next = match old {
             Some(old) if !self.files.is_empty() => old.clone(),
@@ -128,10 +130,14 @@ impl Lock {
             }
             next.approve(skill.release.clone());
         }
+        let memory = Memory::open(&session.places.memory())?;
+        for skill in &skills {
+            memory.lower_floor(skill.release.name(), skill.release.version())?;
+        }
         if old == Some(&next) {
             return Ok(false);
         }
-        next.save(file)?;
+        next.save(&session.lock_file())?;
         Ok(true)
     }
 }

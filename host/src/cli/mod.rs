@@ -179,11 +179,6 @@ impl Session {
             .unwrap_or_else(|| self.places.audit())
     }
 
-    /// Beside the configuration.
-    fn lock_file(&self) -> PathBuf {
-        self.config_file.with_file_name("skillhost.lock")
-    }
-
     fn skills_folder(&self) -> PathBuf {
         self.config
             .skills

@@ -95,12 +95,6 @@ impl Places {
     pub fn memory_of_run(&self) -> PathBuf {
         self.data.join("trust").join("run.json")
     }
-
-    /// The trusted root that `skillhost trust update` writes.
-    #[must_use]
-    pub fn trusted_root(&self) -> PathBuf {
-        self.data.join("trust").join("trusted_root.json")
-    }
 }
 
 /// Whether the environment asks for the development override.
