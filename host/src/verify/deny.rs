@@ -11,6 +11,7 @@ use sigstore_types::DsseEnvelope;
 use super::bundle::{Maker, Signature};
 use super::key::PublicKey;
 use crate::artifact::Digest;
+use crate::sign::{PrivateKey, SignError};
 
 /// The payload type of the envelope.
 pub const PAYLOAD_TYPE: &str = "application/vnd.skillhost.deny-list.v1+json";
@@ -114,6 +115,13 @@ impl DenyList {
             return Err(DenyListError::NeverValid);
         }
         Ok(list)
+    }
+
+    /// Signs the list, as [`open`](Self::open) reads it.
+    pub fn sign(&self, key: &PrivateKey) -> Result<String, SignError> {
+        let payload =
+            serde_json::to_vec_pretty(self).map_err(|_cause| SignError::Crypto("write the list"))?;
+        key.sign_envelope(PAYLOAD_TYPE, &payload)
     }
 
     /// The entry that denies the component itself.
