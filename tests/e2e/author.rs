@@ -19,7 +19,8 @@ fn each_shell_gets_completions() {
 fn help_is_an_answer_and_no_error() {
     let desk = Desk::new();
     for command in [
-        "run", "new", "build", "keygen", "sign", "verify", "inspect", "list", "serve", "doctor",
+        "run", "new", "build", "keygen", "sign", "attest", "verify", "inspect", "list", "serve",
+        "doctor",
     ] {
         let ran = desk.skillhost(&[command, "--help"]).code(0);
         assert!(ran.stdout.contains("\nUsage: "), "{ran:#?}");
