@@ -28,6 +28,7 @@ mod artifacts;
 mod components;
 mod input;
 mod manifests;
+mod trust_root;
 
 // The host itself.
 mod host;

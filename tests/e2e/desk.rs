@@ -79,8 +79,18 @@ impl Desk {
     }
 
     /// Runs the command with `input` on its standard input.
-    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
     pub(crate) fn skillhost_reading(&self, input: &str, arguments: &[&str]) -> Ran {
+        self.skillhost_seeing(&[], input, arguments)
+    }
+
+    /// Runs the command with these variables in its environment as well.
+    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
+    pub(crate) fn skillhost_seeing(
+        &self,
+        variables: &[(&str, &str)],
+        input: &str,
+        arguments: &[&str],
+    ) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_skillhost-under-test"));
         command.args(arguments).current_dir(self.home.path());
         for (variable, folder) in [
@@ -94,6 +104,7 @@ impl Desk {
             command.env(variable, value);
         }
         let mut child = command
+            .envs(variables.iter().copied())
             .env("SKH_SECRET", SECRET)
             .env_remove("SKILLHOST_CONFIG")
             .stdin(Stdio::piped())

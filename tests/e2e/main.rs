@@ -15,3 +15,4 @@ mod exit_codes;
 mod keys;
 mod lock;
 mod run;
+mod trust;

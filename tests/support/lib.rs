@@ -15,8 +15,9 @@ pub mod network;
 pub mod pack;
 pub mod records;
 pub mod server;
+pub mod tuf;
 
 pub use bench::{Bench, Called, grant};
 pub use network::FakeNetwork;
 pub use records::Records;
-pub use server::{Reply, Server};
+pub use server::{Files, Reply, Server};

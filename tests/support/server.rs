@@ -1,5 +1,6 @@
-//! An HTTP server on loopback that answers every request in one way.
+//! An HTTP server on loopback that answers every request in one way, or by path.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +16,31 @@ pub enum Reply {
     Endless(Vec<u8>, Vec<u8>),
     /// Nothing, and the connection stays open.
     Silence,
+    /// What each path has of its own.
+    ByPath(Files),
+}
+
+/// Replies by path, such as `/a/b.json`. Others are not found.
+#[derive(Debug, Clone, Default)]
+pub struct Files(Arc<Mutex<BTreeMap<String, Reply>>>);
+
+impl Files {
+    /// Answers at that path from now on.
+    pub fn put(&self, path: &str, reply: Reply) {
+        self.0.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    /// Answers no longer at that path.
+    pub fn remove(&self, path: &str) {
+        self.0.lock().unwrap().remove(path);
+    }
+
+    /// The reply to a request that begins with `head`.
+    fn reply(&self, head: &str) -> Reply {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let found = self.0.lock().unwrap().get(path).cloned();
+        found.unwrap_or_else(|| Reply::head("404 Not Found", "content-length: 0\r\n\r\n"))
+    }
 }
 
 impl Reply {
@@ -78,6 +104,10 @@ async fn serve(
     heads: Arc<Mutex<Vec<String>>>,
 ) -> std::io::Result<()> {
     let head = read_head(&mut stream).await?;
+    let reply = match reply {
+        Reply::ByPath(files) => files.reply(&head),
+        other => other,
+    };
     heads.lock().unwrap().push(head);
     match reply {
         Reply::Once(bytes) => {
@@ -94,6 +124,7 @@ async fn serve(
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.map(drop)
         }
+        Reply::ByPath(_) => unreachable!("a path has a reply of its own"),
     }
 }
 
