@@ -110,7 +110,7 @@ fn an_update_can_be_approved_before_it_is_installed() {
     desk.skillhost(&["lock", "update/notes.wasm"]).code(3);
     desk.skillhost(&["lock", "--approve", "update/notes.wasm"])
         .code(0);
-    for files in [&["lock"].as_slice(), &["lock", "update/notes.wasm"]] {
+    for files in [["lock"].as_slice(), &["lock", "update/notes.wasm"]] {
         desk.skillhost(files).code(0);
     }
     let shown = desk.skillhost(&["lock", "--json"]).code(0).json();
