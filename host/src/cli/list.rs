@@ -11,7 +11,7 @@ use super::{ExitStatus, Session};
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, section};
-use crate::verify::Verifier;
+use crate::verify::{Verified, Verifier};
 
 /// List the installed skills, their tools and whether they may run
 #[derive(Debug, Args)]
@@ -90,25 +90,22 @@ impl Installed {
 
 fn read(path: &Path, verifier: &Verifier) -> Result<(Manifest, Vec<String>)> {
     let verified = verifier.verify(Artifact::open(path)?)?;
+    let signers = verified.verdict().signers().iter();
+    Ok((
+        manifest_of(&verified)?,
+        signers.map(ToString::to_string).collect(),
+    ))
+}
+
+/// The manifest of a component whose signatures hold.
+pub(super) fn manifest_of(verified: &Verified<Artifact>) -> Result<Manifest> {
     let invalid = |cause: String| {
-        Error::new(
-            Kind::ManifestInvalid,
-            format!("Its manifest cannot be used: {cause}."),
-        )
+        let message = format!("Its manifest cannot be used: {cause}.");
+        Error::new(Kind::ManifestInvalid, message)
     };
     let sections =
         section::read(verified.inner().bytes()).map_err(|cause| invalid(cause.to_string()))?;
-    let manifest =
-        Manifest::parse(sections.manifest).map_err(|cause| invalid(cause.to_string()))?;
-    Ok((
-        manifest,
-        verified
-            .verdict()
-            .signers()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    ))
+    Manifest::parse(sections.manifest).map_err(|cause| invalid(cause.to_string()))
 }
 
 /// The components in a folder, in order; a folder that is not there has none.

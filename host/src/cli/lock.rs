@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::list::components;
+use super::list::{components, manifest_of};
 use super::options::existing;
 use super::terminal::{note, print_json, print_untrusted};
 use super::{ExitStatus, Session};
@@ -13,7 +13,6 @@ use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Change, Release};
 use crate::manifest::text::one_line;
-use crate::manifest::{Manifest, section};
 use crate::trust::Memory;
 use crate::verify::Verifier;
 
@@ -296,14 +295,7 @@ fn is_same(one: &Release, other: &Release) -> bool {
 /// The release in a component whose signatures hold.
 fn release(path: &Path, verifier: &Verifier) -> Result<Release> {
     let verified = verifier.verify(Artifact::open(path)?)?;
-    let invalid = |cause: String| {
-        let message = format!("Its manifest cannot be used: {cause}.");
-        Error::new(Kind::ManifestInvalid, message)
-    };
-    let sections =
-        section::read(verified.inner().bytes()).map_err(|cause| invalid(cause.to_string()))?;
-    let manifest =
-        Manifest::parse(sections.manifest).map_err(|cause| invalid(cause.to_string()))?;
+    let manifest = manifest_of(&verified)?;
     let verdict = verified.verdict();
     Ok(Release::of(&manifest, verdict.digest(), verdict.signers()))
 }

@@ -11,6 +11,7 @@ mod list;
 mod lock;
 mod options;
 mod report;
+mod revoke;
 mod run;
 mod serve;
 mod spinner;
@@ -134,6 +135,8 @@ enum Command {
     Verify(verify::Verify),
     /// Look after the Sigstore trusted root: whose certificates and logs count
     Trust(trust::Trust),
+    /// Put something on the deny list, so that it no longer runs
+    Revoke(revoke::Revoke),
     /// Show what a component says about itself, without running it
     Inspect(inspect::Inspect),
     /// List the installed skills
@@ -245,6 +248,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Attest(command) => command.execute(),
         Command::Verify(command) => command.execute(&session),
         Command::Trust(command) => command.execute(&session),
+        Command::Revoke(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
         Command::Lock(command) => command.execute(&session),
@@ -267,6 +271,7 @@ impl Command {
             Self::Attest(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Trust(command) => command.json(),
+            Self::Revoke(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
             Self::Lock(command) => command.json,

@@ -21,6 +21,7 @@ use crate::policy::origin::OriginRule;
 
 mod trust;
 
+pub(crate) use self::trust::parse_age;
 pub use self::trust::{DenySettings, TrustSettings};
 use self::trust::{Page, TrustTable};
 

@@ -417,15 +417,17 @@ fn read_key(
     Ok(key)
 }
 
-/// A length of time such as `90 days` or `12h`; a day has 24 hours.
 fn age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedDuration>, D::Error> {
     let text = String::deserialize(deserializer)?;
+    parse_age(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Reads a length of time such as `90 days` or `12h`; a day has 24 hours.
+pub(crate) fn parse_age(text: &str) -> Result<SignedDuration, String> {
     let span = text.parse::<Span>().ok();
-    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
-    match length {
-        Some(length) if length.is_positive() => Ok(Some(length)),
-        _ => Err(serde::de::Error::custom(format!(
-            "`{text}` is no length of time; write for example `90 days` or `12h`"
-        ))),
-    }
+    let days = SpanRelativeTo::days_are_24_hours();
+    let length = span.and_then(|span| span.to_duration(days).ok());
+    length.filter(|length| length.is_positive()).ok_or_else(|| {
+        format!("`{text}` is no length of time; write for example `90 days` or `12h`")
+    })
 }

@@ -11,8 +11,9 @@ use super::memory::Memory;
 use crate::artifact::Digest;
 use crate::config::{Config, DenySettings, TrustSettings, Unreadable, read_trusted};
 use crate::error::{Error, Kind, Result};
-use crate::lock::{Lock, MAX_FILE};
-use crate::verify::{DenyList, MAX_DENY_LIST, MAX_ROOT, Preset, Root, Trust, TrustPolicy};
+use crate::lock::{Lock, MAX_FILE, Release};
+use crate::manifest::Manifest;
+use crate::verify::{DenyList, MAX_DENY_LIST, MAX_ROOT, Preset, Root, Trust, TrustPolicy, Verdict};
 
 /// What a host trusts by.
 #[derive(Debug, Clone)]
@@ -79,8 +80,35 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Refuses what is not as approved.
+    pub(crate) fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
+        let Some(lock) = &self.lock else {
+            let rule = self.trust.policy.rule(Some(manifest.name.as_str()));
+            let pinned = rule.is_some_and(|rule| rule.pinned) && !verdict.is_unsigned();
+            return if pinned {
+                Err(unpinned(manifest))
+            } else {
+                Ok(())
+            };
+        };
+        let release = Release::of(manifest, verdict.digest(), verdict.signers());
+        lock.check(&release).map_err(|changes| {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            Error::new(
+                Kind::NotApproved,
+                format!(
+                    "`{}` {} is not as approved: {}",
+                    manifest.name,
+                    manifest.version,
+                    changes.join(" ")
+                ),
+            )
+            .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
+        })
+    }
+
     /// That the deny list is older than its operator wants, if it is.
-    pub(super) fn stale(&self, now: Timestamp) -> Option<String> {
+    pub(crate) fn stale(&self, now: Timestamp) -> Option<String> {
         let deny = self.trust.deny.as_ref()?;
         self.stale_from.filter(|from| now >= *from)?;
         Some(format!(
@@ -128,6 +156,12 @@ impl TrustSource {
     /// As when a host begins.
     pub fn trust_now(&self) -> Result<Arc<Trust>> {
         Ok(self.read(&self.memory()?, 0)?.trust)
+    }
+
+    /// The same with lock file and memory.
+    pub(crate) fn look(&self) -> Result<(Snapshot, Memory)> {
+        let memory = self.memory()?;
+        Ok((self.read(&memory, 0)?, memory))
     }
 
     /// Where what is remembered is kept.
@@ -227,6 +261,17 @@ impl TrustFiles {
             .with_hint("Put a good one back, or fetch it with `skillhost trust update`.")
         })
     }
+}
+
+fn unpinned(manifest: &Manifest) -> Error {
+    Error::new(
+        Kind::NotApproved,
+        format!(
+            "`{}` {} must be pinned, and there is no lock file.",
+            manifest.name, manifest.version
+        ),
+    )
+    .with_hint("Write one with `skillhost lock --approve`.")
 }
 
 fn public_good() -> Result<Root> {

@@ -24,7 +24,6 @@ use crate::artifact::Artifact;
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Subject};
-use crate::lock::Release;
 use crate::manifest::Manifest;
 use crate::time::Clock;
 use crate::verify::{Rejected, Verdict, Verified, Verifier};
@@ -128,7 +127,7 @@ impl Authority {
     /// Refuses what is not as approved. What runs already may be older than
     /// what was accepted meanwhile.
     pub(crate) fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
-        self.current().check_lock(manifest, verdict)
+        self.current().snapshot.check_lock(manifest, verdict)
     }
 
     /// Remembers that this was accepted.
@@ -229,38 +228,6 @@ impl Current {
             told: AtomicBool::new(false),
         }
     }
-
-    fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
-        let name = &manifest.name;
-        let Some(lock) = &self.snapshot.lock else {
-            let rule = self.snapshot.trust.policy.rule(Some(name.as_str()));
-            return if rule.is_some_and(|rule| rule.pinned) && !verdict.is_unsigned() {
-                Err(unpinned(manifest))
-            } else {
-                Ok(())
-            };
-        };
-        let release = Release::of(manifest, verdict.digest(), verdict.signers());
-        lock.check(&release).map_err(|changes| {
-            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            Error::new(
-                Kind::NotApproved,
-                format!("`{name}` {} is not as approved: {}", manifest.version, changes.join(" ")),
-            )
-            .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
-        })
-    }
-}
-
-fn unpinned(manifest: &Manifest) -> Error {
-    Error::new(
-        Kind::NotApproved,
-        format!(
-            "`{}` {} must be pinned, and there is no lock file.",
-            manifest.name, manifest.version
-        ),
-    )
-    .with_hint("Write one with `skillhost lock --approve`.")
 }
 
 fn watching(snapshot: &Snapshot) -> Result<Option<Watch>> {

@@ -119,8 +119,8 @@ impl DenyList {
 
     /// Signs the list, as [`open`](Self::open) reads it.
     pub fn sign(&self, key: &PrivateKey) -> Result<String, SignError> {
-        let payload =
-            serde_json::to_vec_pretty(self).map_err(|_cause| SignError::Crypto("write the list"))?;
+        let payload = serde_json::to_vec_pretty(self)
+            .map_err(|_cause| SignError::Crypto("write the list"))?;
         key.sign_envelope(PAYLOAD_TYPE, &payload)
     }
 

@@ -1,5 +1,7 @@
-//! `skillhost trust`: the Sigstore trusted root of this host.
+//! `skillhost trust`: who and what this host believes.
 
+mod check;
+mod show;
 mod update;
 
 use clap::{Args, Subcommand};
@@ -7,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::{ExitStatus, Session};
 use crate::error::Result;
 
-/// Look after the Sigstore trusted root: whose certificates and logs count
+/// Show and check whom this host trusts to say that a skill may run, and fetch the newest Sigstore trusted root
 #[derive(Debug, Args)]
 pub(super) struct Trust {
     #[command(subcommand)]
@@ -16,6 +18,10 @@ pub(super) struct Trust {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show signers, rules, trusted root, deny list and lock file as `serve` takes them
+    Show(show::Show),
+    /// Check all of that, and whether each installed skill would run
+    Check(check::Check),
     /// Fetch the newest trusted root and verify it through TUF
     Update(update::Update),
 }
@@ -23,6 +29,8 @@ enum Command {
 impl Trust {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         match &self.command {
+            Command::Show(command) => command.execute(session),
+            Command::Check(command) => command.execute(session),
             Command::Update(command) => command.execute(session),
         }
     }
@@ -30,6 +38,8 @@ impl Trust {
     /// Whether results are wanted as JSON.
     pub(super) const fn json(&self) -> bool {
         match &self.command {
+            Command::Show(command) => command.json,
+            Command::Check(command) => command.json,
             Command::Update(command) => command.json,
         }
     }
