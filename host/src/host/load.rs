@@ -32,10 +32,12 @@ impl Host {
         if self.upholds(&current) {
             return Ok(current);
         }
-        if current.is_unchanged() {
-            return self.judge_anew(&current, current.passed_over.clone(), subject);
+        // What was passed over may be approved now.
+        match (current.is_unchanged(), &current.passed_over) {
+            (true, None) => return self.judge_anew(&current, None, subject),
+            (true, Some(_)) => {}
+            (false, _) => self.events.record(subject, &Event::ArtifactChanged {})?,
         }
-        self.events.record(subject, &Event::ArtifactChanged {})?;
         let mut trail = Trail::of(Subject {
             invocation: subject.invocation.clone(),
             tool: subject.tool.clone(),

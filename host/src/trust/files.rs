@@ -72,7 +72,8 @@ pub struct TrustFiles {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) trust: Arc<Trust>,
-    pub(crate) lock: Option<Lock>,
+    pub(crate) lock: Option<Arc<Lock>>,
+    deny_settings: Option<DenySettings>,
     /// From when on the deny list is older than its operator wants.
     stale_from: Option<Timestamp>,
     pub(super) fingerprint: Digest,
@@ -105,6 +106,35 @@ impl Snapshot {
             )
             .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
         })
+    }
+
+    /// This one with the deny list that lies on disk, if that is a newer one.
+    pub(super) fn with_newer_deny_list(
+        &self,
+        memory: &Memory,
+        generation: u64,
+    ) -> Result<Option<Self>> {
+        let Some(settings) = &self.deny_settings else {
+            return Ok(None);
+        };
+        let mut reading = Reading::default();
+        let (deny, stale_from) = read_deny_list(settings, memory, &mut reading)?;
+        if deny == self.trust.deny {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            trust: Arc::new(Trust {
+                deny,
+                generation,
+                ..Trust::clone(&self.trust)
+            }),
+            lock: self.lock.clone(),
+            deny_settings: self.deny_settings.clone(),
+            stale_from,
+            // Nothing that is read whole has it.
+            fingerprint: Digest::of(&reading.seen),
+            watched: self.watched.clone(),
+        }))
     }
 
     /// That the deny list is older than its operator wants, if it is.
@@ -141,6 +171,7 @@ impl TrustSource {
                     ..Trust::clone(trust)
                 }),
                 lock: None,
+                deny_settings: None,
                 stale_from: None,
                 fingerprint: Digest::of(b""),
                 watched: BTreeSet::new(),
@@ -192,6 +223,7 @@ impl TrustFiles {
             .lock
             .as_deref()
             .map(|lock| read_lock(lock, &mut reading));
+        let deny_settings = settings.deny.clone();
         let policy = self.policy(settings)?;
         Ok(Snapshot {
             trust: Arc::new(Trust {
@@ -200,7 +232,8 @@ impl TrustFiles {
                 deny,
                 generation,
             }),
-            lock: lock.transpose()?.flatten(),
+            lock: lock.transpose()?.flatten().map(Arc::new),
+            deny_settings,
             stale_from,
             fingerprint: Digest::of(&reading.seen),
             watched: reading.watched,

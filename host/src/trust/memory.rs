@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +36,9 @@ const STEP: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) struct Memory {
     path: Option<PathBuf>,
     remembered: Mutex<Remembered>,
+    /// The latest time of this run, in seconds since 1970, to be compared
+    /// without a lock.
+    latest: AtomicI64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +58,7 @@ impl Memory {
         Self {
             path: None,
             remembered: Mutex::default(),
+            latest: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -63,9 +68,12 @@ impl Memory {
     ///
     /// `ConfigInsecure` if others may write it, `ConfigInvalid` if it is broken.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        let remembered = read(path)?;
+        let latest = remembered.latest.map_or(i64::MIN, Timestamp::as_second);
         Ok(Self {
-            remembered: Mutex::new(read(path)?),
+            remembered: Mutex::new(remembered),
             path: Some(path.to_owned()),
+            latest: AtomicI64::new(latest),
         })
     }
 
@@ -144,19 +152,23 @@ impl Memory {
             .with_hint("Put the newest deny list back; `skillhost revoke` raises its version."))
     }
 
+    /// Whether the clock has not gone back. Nothing is written.
+    pub(crate) fn is_later(&self, now: Timestamp) -> bool {
+        let now = now.as_second();
+        let latest = self.latest.fetch_max(now, Ordering::Relaxed);
+        now.saturating_add(TOLERANCE.as_secs()) >= latest
+    }
+
     /// Refuses a clock that went back behind what was seen before, which would
     /// bring back what has expired.
     pub(crate) fn check_clock(&self, now: Timestamp) -> Result<()> {
-        let latest = {
-            let remembered = self
-                .remembered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            remembered.latest
+        let remembered = {
+            let remembered = self.remembered.lock();
+            remembered.unwrap_or_else(PoisonError::into_inner).latest
         };
-        if let Some(latest) = latest
-            && now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX) < latest
-        {
+        if !self.is_later(now) {
+            let latest = Timestamp::from_second(self.latest.load(Ordering::Relaxed));
+            let latest = latest.unwrap_or(Timestamp::MAX);
             let place = self.path.as_deref().map_or(String::new(), |path| {
                 format!(
                     " If the clock was ahead before, remove `latest` from {}.",
@@ -169,8 +181,8 @@ impl Memory {
             )
             .with_hint(format!("Set the clock.{place}")));
         }
-        let due =
-            latest.is_none_or(|latest| now > latest.saturating_add(STEP).unwrap_or(Timestamp::MAX));
+        let due = remembered
+            .is_none_or(|latest| now > latest.saturating_add(STEP).unwrap_or(Timestamp::MAX));
         if due {
             self.change(|remembered| remembered.latest = remembered.latest.max(Some(now)))?;
         }

@@ -105,7 +105,8 @@ impl Authority {
 
     /// Whether a verdict still stands.
     pub(crate) fn upholds(&self, verdict: &Verdict) -> bool {
-        verdict.stands(self.generation(), self.clock.wall())
+        let now = self.clock.wall();
+        verdict.stands(self.generation(), now) && self.memory.is_later(now)
     }
 
     /// Verifies by what is trusted now.
@@ -164,19 +165,36 @@ impl Authority {
                 }
                 self.replace(snapshot, next)
             }
-            Err(error) => self.events.record(
-                &Subject::default(),
-                &Event::TrustRejected {
-                    kind: error.kind(),
-                    reason: error.message().to_owned(),
-                },
-            ),
+            Err(error) => self
+                .reject(&error)
+                .and_then(|()| self.refresh_deny_list(next)),
         };
         if let Err(error) = recorded {
             tracing::warn!(
                 internal = error.internal(),
                 "a change of trust was not recorded"
             );
+        }
+    }
+
+    fn reject(&self, error: &Error) -> Result<()> {
+        let event = Event::TrustRejected {
+            kind: error.kind(),
+            reason: error.message().to_owned(),
+        };
+        self.events.record(&Subject::default(), &event)
+    }
+
+    /// What is newly denied is denied although something else is broken.
+    fn refresh_deny_list(&self, generation: u64) -> Result<()> {
+        let current = self.current();
+        match current
+            .snapshot
+            .with_newer_deny_list(&self.memory, generation)
+        {
+            Ok(Some(snapshot)) => self.replace(snapshot, generation),
+            // Why it is not accepted has been told.
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
