@@ -114,7 +114,7 @@ impl Revoke {
 
     /// The list of the next version.
     fn next(&self, known: Option<DenyList>) -> Result<DenyList> {
-        let issued = SystemClock.wall();
+        let issued = whole_seconds(SystemClock.wall());
         let (version, mut entries) = known.map_or((0, Vec::new()), |it| (it.version, it.entries));
         for deny in self.named()? {
             let before = entries.len();
@@ -162,6 +162,10 @@ impl Revoke {
         }
         Ok(named)
     }
+}
+
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Whose signature counts on the list that is there, and on the new one.

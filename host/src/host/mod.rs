@@ -218,8 +218,10 @@ impl Host {
     }
 
     /// Whether what was verified still stands: the generation of trust, the
-    /// verdict's end, and the files on disk. The last look before a guest runs.
-    fn upholds(&self, loaded: &Loaded) -> bool {
+    /// verdict's end, the clock, and the files on disk. The last look before a
+    /// guest runs; [`invoke`](Self::invoke) takes it by itself.
+    #[must_use]
+    pub fn upholds(&self, loaded: &Loaded) -> bool {
         self.authority.upholds(loaded.verdict()) && loaded.is_unchanged()
     }
 

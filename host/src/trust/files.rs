@@ -268,9 +268,10 @@ impl TrustFiles {
                 Kind::ConfigInvalid,
                 "Nobody is trusted to sign skills: the configuration has no [trust].",
             )
-            .with_hint(
-                "Name two signers under [trust.signers] in skillhost.toml; or, to run what you signed yourself with your own key, write `[trust]` and `preset = \"permissive\"`.",
-            )
+            .with_hint(format!(
+                "Name two signers under [trust.signers] in {}; or, to serve what your own key signed, write `[trust]` and `preset = \"permissive\"` into it.",
+                self.config.as_deref().unwrap_or(Path::new("skillhost.toml")).display()
+            ))
         })
     }
 
