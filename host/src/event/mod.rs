@@ -72,7 +72,10 @@ pub enum Event {
     },
     /// Policy, root, deny list or lock file changed, and the change is in force.
     #[serde(rename = "trust.changed")]
-    TrustChanged {},
+    TrustChanged {
+        /// Which of them.
+        changed: Vec<&'static str>,
+    },
     /// A change of policy, root, deny list or lock file is not accepted; what
     /// was in force stays so.
     #[serde(rename = "trust.rejected")]
@@ -204,7 +207,7 @@ impl Event {
         match self {
             Self::SkillLoaded { .. }
             | Self::VerifyPassed { .. }
-            | Self::TrustChanged {}
+            | Self::TrustChanged { .. }
             | Self::InvocationStarted { .. }
             | Self::InvocationFinished { .. }
             | Self::OutputTruncated { .. } => Severity::Info,

@@ -84,7 +84,7 @@ fn describe(event: &Event) -> String {
         | Event::TrustRejected { reason, .. }
         | Event::TrustStale { reason }
         | Event::ConfigInsecure { reason } => reason.clone(),
-        Event::TrustChanged {} => "what is trusted has changed".to_owned(),
+        Event::TrustChanged { changed } => format!("now in force: {}", changed.join(", ")),
         Event::VerificationBypass {} => {
             "SKILLHOST_ALLOW_UNSIGNED has no effect here; it needs SKILLHOST_ENV=development and a build without `hardened`".to_owned()
         }

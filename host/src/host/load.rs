@@ -40,6 +40,7 @@ impl Host {
         }
         let mut trail = Trail::of(Subject {
             invocation: subject.invocation.clone(),
+            principal: subject.principal.clone(),
             tool: subject.tool.clone(),
             ..Subject::of_file(&current.path)
         });
@@ -138,6 +139,7 @@ impl Host {
             Ok(grant) => Ok(open(grant)?),
             Err(denied) => Err(denied),
         };
+        let signed = !verified.verdict().is_unsigned();
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -154,7 +156,10 @@ impl Host {
             passed_over: None,
             manifest: Arc::new(manifest),
         };
-        self.authority.accepted(&loaded.manifest)?;
+        // What nobody signed must not make a signed version too old.
+        if signed {
+            self.authority.accepted(&loaded.manifest)?;
+        }
         Ok((loaded, compile_ms))
     }
 

@@ -137,6 +137,19 @@ impl Snapshot {
         }))
     }
 
+    /// What is not as it was.
+    pub(super) fn differences(&self, before: &Self) -> Vec<&'static str> {
+        let (now, then) = (&self.trust, &before.trust);
+        let differences = [
+            ("policy", now.policy != then.policy),
+            ("trusted root", now.root.digest() != then.root.digest()),
+            ("deny list", now.deny != then.deny),
+            ("lock file", self.lock != before.lock),
+        ];
+        let changed = differences.iter().filter(|(_, differs)| *differs);
+        changed.map(|(what, _)| *what).collect()
+    }
+
     /// That the deny list is older than its operator wants, if it is.
     pub(crate) fn stale(&self, now: Timestamp) -> Option<String> {
         let deny = self.trust.deny.as_ref()?;

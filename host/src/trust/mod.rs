@@ -199,6 +199,7 @@ impl Authority {
     }
 
     fn replace(&self, snapshot: Snapshot, generation: u64) -> Result<()> {
+        let changed = snapshot.differences(&self.current().snapshot);
         let current = Arc::new(Current::new(snapshot, &self.clock, self.request));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         self.generation.store(generation, Ordering::Release);
@@ -207,7 +208,8 @@ impl Authority {
             trust_generation: Some(generation),
             ..Subject::default()
         };
-        self.events.record(&subject, &Event::TrustChanged {})?;
+        self.events
+            .record(&subject, &Event::TrustChanged { changed })?;
         self.report_age()
     }
 

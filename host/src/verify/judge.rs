@@ -29,6 +29,8 @@ struct Findings<'a> {
     counted: BTreeMap<SignerName, Signature>,
     refusals: Vec<(&'a str, Refusal)>,
     attested: Vec<(&'a str, SignerName, Attested)>,
+    /// Moments at which one of them no longer counts.
+    ends: Vec<Timestamp>,
 }
 
 type Judged<T> = Result<T, Error>;
@@ -46,6 +48,7 @@ pub(super) fn judge(
         counted: BTreeMap::new(),
         refusals: Vec::new(),
         attested: Vec::new(),
+        ends: Vec::new(),
     };
     match findings.judge(artifact) {
         Ok(()) => Ok(Verdict {
@@ -146,6 +149,8 @@ impl<'a> Findings<'a> {
         if rule.transparency_log && !signature.logged {
             return Err(Refusal::NotLogged);
         }
+        let ends = self.ends_of(&signature, rule);
+        self.ends.extend(ends.into_iter().flatten());
         if let Says::Attested(attested) = signature.says {
             self.attested.push((name, signature.by, *attested));
             return if rule.provenance.is_some() {
@@ -306,15 +311,18 @@ impl<'a> Findings<'a> {
         }
     }
 
+    fn ends_of(&self, signature: &Signature, rule: &Rule) -> [Option<Timestamp>; 2] {
+        let key = self.key(signature).filter(|_| signature.times.is_empty());
+        [
+            key.and_then(|key| key.not_after),
+            self.too_old_at(signature, rule),
+        ]
+    }
+
     /// The first moment at which something that was counted no longer counts.
     fn until(&self) -> Option<Timestamp> {
         let deny = self.trust.deny.as_ref().map(|deny| deny.expires);
-        let ends = self.counted.values().flat_map(|signature| {
-            let key = self.key(signature).filter(|_| signature.times.is_empty());
-            let age = self.rule.and_then(|rule| self.too_old_at(signature, rule));
-            [key.and_then(|key| key.not_after), age]
-        });
-        ends.chain([deny]).flatten().min()
+        self.ends.iter().copied().chain(deny).min()
     }
 }
 

@@ -39,7 +39,10 @@ pub enum PolicyError {
         signers: usize,
     },
     /// Less than the preset asks for.
-    #[error("it asks for {required} signers, and the preset `{preset}` for at least {}", preset.minimum())]
+    #[error(
+        "it asks for {required}, and the preset `{preset}` for at least {} signers; ask for more, or write `preset = \"permissive\"` if one is enough",
+        preset.minimum()
+    )]
     TooFew {
         /// By the rule.
         required: usize,
@@ -75,7 +78,12 @@ impl TrustPolicy {
     pub fn new(signers: Vec<Signer>, threshold: NonZeroU8) -> Result<Self, PolicyError> {
         let names = signers.iter().map(|signer| signer.name.clone());
         let rule = Rule::any_of(names, threshold);
-        Self::with_rules(Preset::Permissive, signers, vec![rule])
+        let preset = if threshold == NonZeroU8::MIN {
+            Preset::Permissive
+        } else {
+            Preset::Enterprise
+        };
+        Self::with_rules(preset, signers, vec![rule])
     }
 
     /// A policy that asks for the one signer.

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
 
+use crate::artifact::Digest;
+
 /// The largest trusted root, in bytes; the public-good one has 7 KB.
 pub const MAX_ROOT: u64 = 1024 * 1024;
 
@@ -15,6 +17,7 @@ pub const MAX_ROOT: u64 = 1024 * 1024;
 pub struct Root {
     verifier: Arc<sigstore_verify::Verifier>,
     counts: [usize; 4],
+    digest: Digest,
     source: Arc<str>,
 }
 
@@ -66,6 +69,7 @@ impl Root {
                 root.tlogs.len(),
                 root.timestamp_authorities.len(),
             ],
+            digest: Digest::of(json.as_bytes()),
             verifier: Arc::new(verifier),
             source: source.into(),
         })
@@ -75,6 +79,12 @@ impl Root {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// SHA-256 of its text.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
     }
 
     pub(super) fn verifier(&self) -> &sigstore_verify::Verifier {
