@@ -185,7 +185,7 @@ impl Source {
         match transport::failure(cause) {
             Some(failure) if failure.is_hostile() => self.untrusted(failure),
             Some(failure) => self.unusable(failure),
-            None => self.untrusted(&chain(cause)),
+            None => self.untrusted(chain(cause)),
         }
     }
 

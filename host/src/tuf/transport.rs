@@ -199,6 +199,7 @@ async fn body(response: Response<Incoming>, name: &str, max: u64) -> Result<Vec<
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn failed(cause: impl ToString) -> Failure {
     Failure::Connection(cause.to_string())
 }
