@@ -15,10 +15,16 @@ use super::terminal::{print, print_json};
 use crate::error::{Error, Kind, Result};
 use crate::sign::{MAX_PREDICATE, Predicate, PredicateType, attestation_path};
 
+const BUNDLE: &str = "\
+The statement is a Sigstore bundle, FILE.NAME.TYPE.sigstore.json:
+  hello.wasm.attestation.slsa-dev-provenance-v1.sigstore.json
+One by the same signer and of the same type is replaced; what `skillhost sign`
+wrote never is. A statement says something about a component, and does not let
+it run.";
+
 /// Say something about a component, such as how it was built: writes a signed in-toto statement beside it, which cosign can verify as well
-///
-/// The statement is a Sigstore bundle FILE.NAME.LABEL.sigstore.json, where LABEL is made of the type: component.wasm.attestation.slsa-dev-provenance-v1.sigstore.json. One by the same signer and of the same type is replaced, an approval by `skillhost sign` never. An attestation does not let a component run.
 #[derive(Debug, Args)]
+#[command(after_help = BUNDLE)]
 pub(super) struct Attest {
     /// The component
     file: PathBuf,

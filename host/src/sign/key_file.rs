@@ -117,7 +117,9 @@ impl PrivateKey {
         let private = with_suffix(prefix, ".key");
         let public = with_suffix(prefix, ".pub");
         create_new(&private, 0o600, encode(&self.pkcs8)?.as_bytes())?;
-        create_new(&public, 0o644, self.public.to_pem().as_bytes())?;
+        // The library ends lines as DOS does; cosign and OpenSSL do not.
+        let text = self.public.to_pem().replace("\r\n", "\n");
+        create_new(&public, 0o644, text.as_bytes())?;
         Ok((private, public))
     }
 }

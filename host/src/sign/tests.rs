@@ -91,6 +91,7 @@ fn a_saved_key_is_private_and_is_read_again() {
     let mode = fs::metadata(&private).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let text = fs::read_to_string(public).unwrap();
+    assert!(!text.contains('\r'), "{text:?}");
     assert_eq!(&PublicKey::from_pem(&text).unwrap(), key.public());
     assert_eq!(PrivateKey::load(&private).unwrap().public(), key.public());
 }
