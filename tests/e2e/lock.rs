@@ -155,6 +155,31 @@ fn the_same_version_with_other_bytes_is_told() {
 }
 
 #[test]
+fn an_older_version_than_has_run_is_told_and_approved() {
+    let desk = desk();
+    desk.component("notes", &skill("1.0.0", "Finds notes.", &reading()));
+    desk.skillhost(&["lock", "--approve"]).code(0);
+    let memories = ["memory.json", "run.json"].map(|file| format!("data/skillhost/trust/{file}"));
+    for memory in &memories {
+        desk.write(memory, json!({"floors": {"notes": "2.0.0"}}).to_string());
+    }
+    let ran = desk.skillhost(&["lock"]).code(3);
+    let line = "\n  ! `notes` 1.0.0 is older than 2.0.0, which has been accepted already.\n";
+    assert!(ran.stdout.contains(line), "{ran:#?}");
+    let ran = desk.skillhost(&["lock", "--approve"]).code(0);
+    assert!(
+        ran.stdout.contains(line) && ran.stderr.is_empty(),
+        "{ran:#?}"
+    );
+    desk.skillhost(&["lock"]).code(0);
+    for memory in &memories {
+        let text = fs::read_to_string(desk.path(memory)).unwrap();
+        let remembered: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(remembered["floors"], json!({"notes": "1.0.0"}));
+    }
+}
+
+#[test]
 fn a_skill_that_is_not_trusted_is_never_approved_nor_are_those_beside_it() {
     let desk = desk();
     desk.component("notes", &skill("1.0.0", "Finds notes.", &reading()));

@@ -47,6 +47,8 @@ A line that begins with `!` gives the skill more reach, gives a model other word
 go by, or has fewer who vouch for it. A signature more alone is no difference; one
 that is gone is.
 
+Approving an older version than the host has run goes back to it.
+
 Approving all installed skills removes others from the lock file; approving FILEs
 keeps them, so that an update can be approved before it is installed.
 
@@ -69,6 +71,7 @@ impl Lock {
         let written = self.approve && self.write(session, old.as_ref(), &found)?;
         let report = Report {
             file: &file,
+            approve: self.approve,
             written,
             found: &found,
             absent: &absent,
@@ -76,7 +79,7 @@ impl Lock {
         if self.json {
             print_json(&report.json())?;
         } else {
-            print_untrusted(&report.text(self.approve))?;
+            print_untrusted(&report.text())?;
             report.tell(old.is_some(), session);
         }
         if self.approve || found.iter().all(Found::is_approved) {
@@ -88,6 +91,7 @@ impl Lock {
 
     fn find(&self, session: &Session, known: &lock::Lock) -> Result<Vec<Found>> {
         let verifier = session.verifier()?;
+        let memory = Memory::open(&session.places.memory())?;
         let paths = if self.files.is_empty() {
             components(&session.skills_folder())?
         } else {
@@ -98,7 +102,7 @@ impl Lock {
         };
         let found = paths
             .into_iter()
-            .map(|path| Found::of(path, &verifier, known));
+            .map(|path| Found::of(path, &verifier, known, &memory));
         Ok(found.collect())
     }
 
@@ -114,8 +118,7 @@ impl Lock {
         absent.cloned().collect()
     }
 
-    /// Approves all that was found or fails. An equal file is left alone. Who
-    /// approves an older version goes back to it.
+    /// Approves all that was found or fails. An equal file is left alone.
     fn write(&self, session: &Session, old: Option<&lock::Lock>, found: &[Found]) -> Result<bool> {
         let skills = trusted(found)?;
         let mut next = match old {
@@ -129,15 +132,12 @@ impl Lock {
             }
             next.approve(skill.release.clone());
         }
-        let memory = Memory::open(&session.places.memory())?;
-        for skill in &skills {
-            memory.lower_floor(skill.release.name(), skill.release.version())?;
+        let differs = old != Some(&next);
+        if differs {
+            next.save(&session.lock_file())?;
         }
-        if old == Some(&next) {
-            return Ok(false);
-        }
-        next.save(&session.lock_file())?;
-        Ok(true)
+        lower_floors(session, &skills)?;
+        Ok(differs)
     }
 }
 
@@ -163,13 +163,9 @@ struct Skill {
 }
 
 impl Found {
-    fn of(path: PathBuf, verifier: &Verifier, known: &lock::Lock) -> Self {
-        let skill = release(&path, verifier).map(|release| Skill {
-            path: path.clone(),
-            changes: known.compare(&release),
-            approved: known.check(&release).is_ok(),
-            release,
-        });
+    fn of(path: PathBuf, verifier: &Verifier, known: &lock::Lock, memory: &Memory) -> Self {
+        let skill = release(&path, verifier)
+            .map(|release| Skill::compared(path.clone(), release, known, memory));
         Self { path, skill }
     }
 
@@ -198,6 +194,20 @@ impl Found {
 }
 
 impl Skill {
+    fn compared(path: PathBuf, release: Release, known: &lock::Lock, memory: &Memory) -> Self {
+        let floor = memory.check_floor(release.name(), release.version());
+        let approved = known.check(&release).is_ok() && floor.is_ok();
+        let rolled_back = floor.err().map(|error| error.message().to_owned());
+        let mut changes = known.compare(&release);
+        changes.extend(rolled_back.map(Change::rolled_back));
+        Self {
+            path,
+            release,
+            changes,
+            approved,
+        }
+    }
+
     /// Whether approving both would let the later one win unseen.
     fn contradicts(&self, other: &Self) -> bool {
         is_same(&self.release, &other.release) && self.release != other.release
@@ -237,15 +247,16 @@ impl Skill {
 /// What the command found and did.
 struct Report<'a> {
     file: &'a Path,
+    approve: bool,
     written: bool,
     found: &'a [Found],
     absent: &'a [Release],
 }
 
 impl Report<'_> {
-    fn text(&self, approve: bool) -> String {
+    fn text(&self) -> String {
         let mut text: String = self.found.iter().map(Found::text).collect();
-        let state = if approve {
+        let state = if self.approve {
             "removed from the lock file: it is not installed"
         } else {
             "in the lock file, not installed"
@@ -282,10 +293,21 @@ impl Report<'_> {
         } else if !exists {
             note(&format!("There is no lock file {file} yet."));
         }
-        if !self.written && self.found.iter().any(|found| !found.is_approved()) {
+        if !self.approve && self.found.iter().any(|found| !found.is_approved()) {
             note("Approve what is right with `skillhost lock --approve FILE`.");
         }
     }
+}
+
+/// Whoever approves an older version means to go back to it.
+fn lower_floors(session: &Session, skills: &[&Skill]) -> Result<()> {
+    for path in [session.places.memory(), session.places.memory_of_run()] {
+        let memory = Memory::open(&path)?;
+        for skill in skills {
+            memory.lower_floor(skill.release.name(), skill.release.version())?;
+        }
+    }
+    Ok(())
 }
 
 fn is_same(one: &Release, other: &Release) -> bool {

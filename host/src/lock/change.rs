@@ -25,6 +25,7 @@ pub enum What {
     NewSkill,
     NewVersion,
     OlderVersion,
+    RolledBack,
     OtherBytes,
     SignerGone,
     SignerAdded,
@@ -83,6 +84,11 @@ impl Change {
             widens,
             sentence,
         }
+    }
+
+    /// That the host remembers a later version than this one.
+    pub(crate) const fn rolled_back(sentence: String) -> Self {
+        Self::widening(What::RolledBack, sentence)
     }
 
     /// What kind of difference it is.
