@@ -1,6 +1,7 @@
 //! Samples that the tests of the lock share.
 
 mod changes;
+mod sentences;
 mod text;
 
 use std::path::Path;
@@ -82,4 +83,14 @@ fn lock() -> Lock {
     let earlier = document_with(&[("/version", json!("1.0.0"))]);
     lock.approve(found(&earlier, b"1.0.0", &["alice"]));
     lock
+}
+
+/// What differs when the sample has those values, besides its bytes.
+#[track_caller]
+fn changes(values: &[(&str, Value)]) -> Vec<Change> {
+    let release = found(&document_with(values), b"other", &["alice", "bob"]);
+    let mut changes = lock().check(&release).unwrap_err();
+    assert_eq!(changes[0].what(), What::OtherBytes);
+    changes.remove(0);
+    changes
 }
