@@ -293,7 +293,11 @@ impl Report<'_> {
         } else if !exists {
             note(&format!("There is no lock file {file} yet."));
         }
-        if !self.approve && self.found.iter().any(|found| !found.is_approved()) {
+        let mut skills = self
+            .found
+            .iter()
+            .filter_map(|found| found.skill.as_ref().ok());
+        if !self.approve && skills.any(|skill| !skill.approved) {
             note("Approve what is right with `skillhost lock --approve FILE`.");
         }
     }
