@@ -206,7 +206,7 @@ impl Host {
                 reason: reason.clone(),
             }),
             Kind::NotApproved => Some(Event::ToolChanged {
-                reason: reason.clone(),
+                reason: error.internal().unwrap_or(&reason).to_owned(),
             }),
             _ => None,
         };

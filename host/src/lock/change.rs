@@ -53,6 +53,13 @@ pub enum What {
     Definition,
 }
 
+impl fmt::Display for What {
+    /// As it is serialised: `tool-added`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// One difference between what was approved and what is found.
 ///
 /// [`Display`](fmt::Display) shows one plain sentence on one line. Texts of the

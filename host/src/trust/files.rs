@@ -11,9 +11,13 @@ use super::memory::Memory;
 use crate::artifact::Digest;
 use crate::config::{Config, DenySettings, TrustSettings, Unreadable, read_trusted};
 use crate::error::{Error, Kind, Result};
-use crate::lock::{Lock, MAX_FILE, Release};
+use crate::lock::{Change, Lock, MAX_FILE, Release};
 use crate::manifest::Manifest;
+use crate::manifest::text::one_line;
 use crate::verify::{DenyList, MAX_DENY_LIST, MAX_ROOT, Preset, Root, Trust, TrustPolicy, Verdict};
+
+/// The longest account of what is not as approved, in characters.
+const MAX_CHANGES: usize = 4000;
 
 /// What a host trusts by.
 #[derive(Debug, Clone)]
@@ -93,19 +97,8 @@ impl Snapshot {
             };
         };
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
-        lock.check(&release).map_err(|changes| {
-            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            Error::new(
-                Kind::NotApproved,
-                format!(
-                    "`{}` {} is not as approved: {}",
-                    manifest.name,
-                    manifest.version,
-                    changes.join(" ")
-                ),
-            )
-            .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
-        })
+        lock.check(&release)
+            .map_err(|changes| unapproved(manifest, &changes))
     }
 
     /// This one with the deny list that lies on disk, if that is a newer one.
@@ -308,6 +301,25 @@ impl TrustFiles {
             .with_hint("Put a good one back, or fetch it with `skillhost trust update`.")
         })
     }
+}
+
+/// The caller learns which kinds of things differ. The sentences quote what is
+/// not approved, which no model may read: they are the operator's.
+fn unapproved(manifest: &Manifest, changes: &[Change]) -> Error {
+    let kinds: BTreeSet<String> = changes.iter().map(|it| it.what().to_string()).collect();
+    let kinds: Vec<String> = kinds.into_iter().collect();
+    let sentences: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    Error::new(
+        Kind::NotApproved,
+        format!(
+            "`{}` {} is not as approved ({}).",
+            manifest.name,
+            manifest.version,
+            kinds.join(", ")
+        ),
+    )
+    .with_hint("Read the change with `skillhost lock --diff`, and accept it with `skillhost lock --approve`.")
+    .with_internal(one_line(&sentences.join(" "), MAX_CHANGES))
 }
 
 fn unpinned(manifest: &Manifest) -> Error {

@@ -79,19 +79,33 @@ impl Memory {
 
     /// Refuses a version below the highest that was accepted.
     pub(crate) fn check_floor(&self, skill: &SkillName, version: &Version) -> Result<()> {
-        let remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match remembered.floors.get(skill) {
-            Some(floor) if version < floor => Err(Error::new(
-                Kind::RolledBack,
-                format!("`{skill}` {version} is older than {floor}, which has been accepted already."),
-            )
-            .with_hint(format!(
-                "If you mean to go back, accept it with `skillhost lock --approve FILE`; it lowers the floor to {version}."
-            ))),
-            _ => Ok(()),
+        let floor = self.floor(skill).filter(|floor| version < floor);
+        // Somebody may have accepted the older one meanwhile.
+        let floor = floor
+            .and_then(|_| self.floor_on_disk(skill))
+            .filter(|floor| version < floor);
+        let Some(floor) = floor else { return Ok(()) };
+        Err(Error::new(
+            Kind::RolledBack,
+            format!("`{skill}` {version} is older than {floor}, which has been accepted already."),
+        )
+        .with_hint(format!(
+            "If you mean to go back, accept it with `skillhost lock --approve FILE`; it lowers the floor to {version}."
+        )))
+    }
+
+    fn floor(&self, skill: &SkillName) -> Option<Version> {
+        let remembered = self.remembered.lock();
+        let remembered = remembered.unwrap_or_else(PoisonError::into_inner);
+        remembered.floors.get(skill).cloned()
+    }
+
+    /// What cannot be read any more is remembered as it was.
+    fn floor_on_disk(&self, skill: &SkillName) -> Option<Version> {
+        let read = self.path.as_deref().map(read);
+        match read {
+            Some(Ok(read)) => read.floors.get(skill).cloned(),
+            Some(Err(_)) | None => self.floor(skill),
         }
     }
 
@@ -285,7 +299,9 @@ mod tests {
             Some(Kind::RolledBack)
         );
         again.lower_floor(&skill, &version("1.0.0")).unwrap();
-        assert_eq!(kind(again.check_floor(&skill, &version("1.0.0"))), None);
+        for memory in [&again, &memory] {
+            assert_eq!(kind(memory.check_floor(&skill, &version("1.0.0"))), None);
+        }
     }
 
     #[test]
