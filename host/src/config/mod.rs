@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -248,7 +248,7 @@ pub(crate) enum Unreadable {
 /// Reads a file that decides what runs, of at most `max` bytes: only this user
 /// and root may be able to write it. What is checked is the file that is read.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
-    let file = fs::File::open(path).map_err(Unreadable::File)?;
+    let file = open(path).map_err(Unreadable::File)?;
     let metadata = file.metadata().map_err(Unreadable::File)?;
     let owner = metadata.uid();
     let own = owner == 0 || owner == rustix::process::geteuid().as_raw();
@@ -262,6 +262,17 @@ pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> 
 /// Reads a file that somebody names on the command line; none if it is larger.
 pub(crate) fn read_bounded(path: &Path, max: u64) -> io::Result<Option<String>> {
     take_at_most(fs::File::open(path)?, max)
+}
+
+/// Opens a regular file; a pipe is not waited for.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut options = fs::File::options();
+    let file = options.read(true).custom_flags(nonblocking).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is no regular file"))
 }
 
 fn take_at_most(file: fs::File, max: u64) -> io::Result<Option<String>> {
