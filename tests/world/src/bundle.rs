@@ -98,7 +98,7 @@ impl Bundle {
         }
         let content = match signed.content {
             Content::Message(_) => "messageSignature",
-            Content::Statement(_) => "dsseEnvelope",
+            Content::Envelope { .. } => "dsseEnvelope",
         };
         Self(json!({
             "mediaType": format.media_type(),

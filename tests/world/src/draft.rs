@@ -17,6 +17,9 @@ pub const ISSUER: &str = "https://issuer.test";
 /// When it is signed if no time is given: 2025-06-15, in Unix seconds.
 pub const SIGNED_AT: i64 = 1_750_000_000;
 
+const IN_TOTO: &str = "application/vnd.in-toto+json";
+const DIGEST: &str = "{sha256}";
+
 /// A signature to be made. Each of [`v1`](Self::v1), [`v2`](Self::v2) and their
 /// like makes another one, so one draft serves for many bundles.
 ///
@@ -29,9 +32,10 @@ pub struct Draft<'w> {
     pub(crate) world: &'w World,
     pub(crate) artifact: Vec<u8>,
     signer: Signer,
+    aliases: Vec<String>,
     claims: Vec<(Claim, String)>,
     leaf_key: Option<Key>,
-    statement: Option<(String, Value)>,
+    envelope: Option<Envelope>,
     pub(crate) format: Format,
     pub(crate) at: i64,
     recorded_at: Option<i64>,
@@ -44,6 +48,13 @@ enum Signer {
     Managed(Key),
 }
 
+/// A payload to be signed; `{sha256}` in it stands for the artifact's digest.
+#[derive(Clone, Debug)]
+struct Envelope {
+    payload_type: String,
+    payload: String,
+}
+
 impl<'w> Draft<'w> {
     pub(crate) fn new(world: &'w World, artifact: &[u8]) -> Self {
         Self {
@@ -53,9 +64,10 @@ impl<'w> Draft<'w> {
                 identity: IDENTITY.to_owned(),
                 issuer: ISSUER.to_owned(),
             },
+            aliases: Vec::new(),
             claims: Vec::new(),
             leaf_key: None,
-            statement: None,
+            envelope: None,
             format: Format::V03,
             at: SIGNED_AT,
             recorded_at: None,
@@ -71,6 +83,13 @@ impl<'w> Draft<'w> {
             identity: identity.to_owned(),
             issuer: issuer.to_owned(),
         };
+        self
+    }
+
+    /// Puts another name after the identity, which no honest authority does.
+    #[must_use]
+    pub fn alias(mut self, identity: &str) -> Self {
+        self.aliases.push(identity.to_owned());
         self
     }
 
@@ -113,8 +132,24 @@ impl<'w> Draft<'w> {
 
     /// Signs an in-toto statement v1 about the artifact, in a DSSE envelope.
     #[must_use]
-    pub fn statement(mut self, predicate_type: &str, predicate: Value) -> Self {
-        self.statement = Some((predicate_type.to_owned(), predicate));
+    pub fn statement(self, predicate_type: &str, predicate: &Value) -> Self {
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "skill.wasm", "digest": {"sha256": DIGEST}}],
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        });
+        self.payload(IN_TOTO, &statement.to_string())
+    }
+
+    /// Signs any text in a DSSE envelope, such as a statement that is odd or of
+    /// an older version. `{sha256}` in it becomes the artifact's digest, in hex.
+    #[must_use]
+    pub fn payload(mut self, payload_type: &str, payload: &str) -> Self {
+        self.envelope = Some(Envelope {
+            payload_type: payload_type.to_owned(),
+            payload: payload.to_owned(),
+        });
         self
     }
 
@@ -185,8 +220,8 @@ impl<'w> Draft<'w> {
         matches!(self.signer, Signer::Keyless { .. })
     }
 
-    pub(crate) const fn is_statement(&self) -> bool {
-        self.statement.is_some()
+    pub(crate) const fn is_envelope(&self) -> bool {
+        self.envelope.is_some()
     }
 
     /// The same, for another artifact.
@@ -214,19 +249,14 @@ impl<'w> Draft<'w> {
     }
 
     fn content(&self) -> Content {
-        let Some((predicate_type, predicate)) = &self.statement else {
+        let Some(envelope) = &self.envelope else {
             return Content::Message(self.artifact.clone());
         };
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{
-                "name": "skill.wasm",
-                "digest": {"sha256": hex(&sha256(&self.artifact))},
-            }],
-            "predicateType": predicate_type,
-            "predicate": predicate,
-        });
-        Content::Statement(statement.to_string())
+        let digest = hex(&sha256(&self.artifact));
+        Content::Envelope {
+            payload_type: envelope.payload_type.clone(),
+            payload: envelope.payload.replace(DIGEST, &digest),
+        }
     }
 
     fn key_and_verifier(&self) -> (Key, Verifier) {
@@ -238,6 +268,7 @@ impl<'w> Draft<'w> {
         let leaf = Leaf {
             key: &key,
             identity,
+            aliases: &self.aliases,
             issuer,
             claims: &self.claims,
             at: self.at,

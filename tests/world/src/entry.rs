@@ -20,11 +20,17 @@ impl Entry {
     pub(crate) fn new(signed: &Signed, evidence: Evidence) -> Self {
         match (&signed.content, evidence) {
             (_, Evidence::V2) => Self::of("hashedrekord", "0.0.2", hashedrekord_v2(signed)),
-            (Content::Statement(text), Evidence::V1Intoto) => {
-                Self::of("intoto", "0.0.2", intoto(signed, text))
-            }
-            (Content::Statement(text), _) => Self::of("dsse", "0.0.1", dsse(signed, text)),
             (Content::Message(_), _) => Self::of("hashedrekord", "0.0.1", hashedrekord_v1(signed)),
+            (
+                Content::Envelope {
+                    payload_type,
+                    payload,
+                },
+                Evidence::V1Intoto,
+            ) => Self::of("intoto", "0.0.2", intoto(signed, payload_type, payload)),
+            (Content::Envelope { payload, .. }, _) => {
+                Self::of("dsse", "0.0.1", dsse(signed, payload))
+            }
         }
     }
 
@@ -52,10 +58,11 @@ fn hashedrekord_v1(signed: &Signed) -> Value {
     })
 }
 
-fn dsse(signed: &Signed, statement: &str) -> Value {
+fn dsse(signed: &Signed, payload: &str) -> Value {
+    let envelope = signed.content.json(&signed.signature);
     json!({
-        "envelopeHash": hex_digest(signed.content.json(&signed.signature).to_string().as_bytes()),
-        "payloadHash": hex_digest(statement.as_bytes()),
+        "envelopeHash": hex_digest(envelope.to_string().as_bytes()),
+        "payloadHash": hex_digest(payload.as_bytes()),
         "signatures": [{
             "signature": base64(&signed.signature),
             "verifier": base64(signed.verifier.pem()),
@@ -63,19 +70,20 @@ fn dsse(signed: &Signed, statement: &str) -> Value {
     })
 }
 
-fn intoto(signed: &Signed, statement: &str) -> Value {
+fn intoto(signed: &Signed, payload_type: &str, payload: &str) -> Value {
+    let envelope = signed.content.json(&signed.signature);
     json!({
         "content": {
             "envelope": {
-                "payloadType": Content::IN_TOTO,
+                "payloadType": payload_type,
                 "signatures": [{
                     "publicKey": base64(signed.verifier.pem()),
                     // Rekor encodes what the envelope has encoded already.
                     "sig": base64(base64(&signed.signature)),
                 }],
             },
-            "hash": hex_digest(signed.content.json(&signed.signature).to_string().as_bytes()),
-            "payloadHash": hex_digest(statement.as_bytes()),
+            "hash": hex_digest(envelope.to_string().as_bytes()),
+            "payloadHash": hex_digest(payload.as_bytes()),
         },
     })
 }

@@ -1,6 +1,8 @@
 //! The certificates of keyless signers, as Fulcio issues them: an identity, the
 //! issuer that vouched for it, and the promise of a certificate log (RFC 6962).
 
+use std::iter;
+
 use der::asn1::{Ia5String, ObjectIdentifier, OctetString};
 use der::oid::db::rfc5280::ID_KP_CODE_SIGNING;
 use der::oid::db::rfc6962::CT_PRECERT_SCTS;
@@ -45,6 +47,7 @@ pub(crate) struct Leaf<'a> {
     pub(crate) key: &'a Key,
     /// A URI if it contains `://`, else an e-mail address.
     pub(crate) identity: &'a str,
+    pub(crate) aliases: &'a [String],
     pub(crate) issuer: &'a str,
     pub(crate) claims: &'a [(Claim, String)],
     /// Unix seconds; valid from a minute before to nine minutes after.
@@ -66,7 +69,8 @@ impl Leaf<'_> {
     fn extensions(&self) -> Vec<Extension> {
         let signs_code = ExtendedKeyUsage(vec![ID_KP_CODE_SIGNING]);
         // Critical because the subject is empty (RFC 5280, section 4.2.1.6).
-        let identity = SubjectAltName(vec![general_name(self.identity)]);
+        let names = iter::once(self.identity).chain(self.aliases.iter().map(String::as_str));
+        let identity = SubjectAltName(names.map(general_name).collect());
         let mut extensions = vec![
             may_sign(),
             extension(false, &signs_code),

@@ -38,7 +38,7 @@ impl Mutants {
     #[must_use]
     pub fn splicing(mut self, other_json: &str) -> Self {
         let other: Value = serde_json::from_str(other_json).expect("a bundle is JSON");
-        self.spare = leaves(&other);
+        self.spare.extend(leaves(&other));
         self
     }
 }

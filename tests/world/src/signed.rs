@@ -16,22 +16,25 @@ pub(crate) struct Signed {
 pub(crate) enum Content {
     /// The artifact itself.
     Message(Vec<u8>),
-    /// JSON of an in-toto statement.
-    Statement(String),
+    /// A payload in an envelope: DSSE, protocol version 1.
+    Envelope {
+        payload_type: String,
+        payload: String,
+    },
 }
 
 impl Content {
-    pub(crate) const IN_TOTO: &'static str = "application/vnd.in-toto+json";
-
-    /// The bytes that the key signs, and whose digest a log records. A statement
+    /// The bytes that the key signs, and whose digest a log records. A payload
     /// is signed in the pre-authentication encoding of DSSE.
     pub(crate) fn to_be_signed(&self) -> Vec<u8> {
         match self {
             Self::Message(artifact) => artifact.clone(),
-            Self::Statement(text) => {
-                let kind = Self::IN_TOTO;
-                let (kind_len, len) = (kind.len(), text.len());
-                format!("DSSEv1 {kind_len} {kind} {len} {text}").into_bytes()
+            Self::Envelope {
+                payload_type: kind,
+                payload,
+            } => {
+                let (kind_len, len) = (kind.len(), payload.len());
+                format!("DSSEv1 {kind_len} {kind} {len} {payload}").into_bytes()
             }
         }
     }
@@ -43,9 +46,12 @@ impl Content {
                 "messageDigest": {"algorithm": "SHA2_256", "digest": base64(sha256(artifact))},
                 "signature": base64(signature),
             }),
-            Self::Statement(text) => json!({
-                "payload": base64(text),
-                "payloadType": Self::IN_TOTO,
+            Self::Envelope {
+                payload_type,
+                payload,
+            } => json!({
+                "payload": base64(payload),
+                "payloadType": payload_type,
                 "signatures": [{"sig": base64(signature)}],
             }),
         }

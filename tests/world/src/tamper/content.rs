@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ANOTHER_ARTIFACT, decoded, replace};
+use super::{ANOTHER_ARTIFACT, decoded};
 use crate::bundle::{Bundle, pointer};
 use crate::draft::Draft;
 use crate::encode::{base64, sha256};
@@ -38,9 +38,9 @@ pub fn signature_of_another_artifact(draft: &Draft<'_>, evidence: Evidence) -> B
 /// the same.
 pub fn altered_payload(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
     let bundle = draft.backed_by(evidence);
-    let payload = decoded(bundle.get(pointer::PAYLOAD));
-    let altered = replace(&payload, b"\"subject\":", b"\"subject\": ");
-    bundle.with(pointer::PAYLOAD, base64(altered))
+    let mut payload = decoded(bundle.get(pointer::PAYLOAD));
+    payload.push(b' ');
+    bundle.with(pointer::PAYLOAD, base64(payload))
 }
 
 /// The payload is called something else than was signed.
@@ -66,10 +66,4 @@ pub fn two_signatures(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
         .flatten()
         .collect();
     bundle.with(pointer::SIGNATURES, both)
-}
-
-/// The hint names a key that did not sign.
-pub fn hint_of_another_key(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
-    let hint = Key::generate().hint();
-    draft.backed_by(evidence).with(pointer::HINT, hint)
 }

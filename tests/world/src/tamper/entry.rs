@@ -2,15 +2,12 @@
 
 use serde_json::json;
 
-use super::{bundle_of_another_artifact, decoded, here_and_elsewhere, number, replace};
+use super::{FUTURE, bundle_of_another_artifact, decoded, here_and_elsewhere, number};
 use crate::bundle::{Bundle, pointer};
 use crate::draft::Draft;
 use crate::encode::base64;
 use crate::evidence::Evidence;
 use crate::world::World;
-
-/// 2040-01-01. Certificates of this world are valid then.
-const FUTURE: i64 = 2_208_988_800;
 
 /// The same signer's entry about another signature.
 pub fn entry_of_another_artifact(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
@@ -38,9 +35,9 @@ pub fn entry_of_another_world(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
 /// the same.
 pub fn altered_entry(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
     let bundle = draft.backed_by(evidence);
-    let body = decoded(bundle.get(pointer::BODY));
-    let altered = replace(&body, b"\"spec\":", b"\"spec\": ");
-    bundle.with(pointer::BODY, base64(altered))
+    let mut body = decoded(bundle.get(pointer::BODY));
+    body.push(b' ');
+    bundle.with(pointer::BODY, base64(body))
 }
 
 /// A second entry, genuine, about another signature. Evidence that is present

@@ -7,6 +7,7 @@ mod entry;
 mod proof;
 mod timestamp;
 mod certificate;
+pub mod overlooked;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,15 +33,17 @@ pub type Tampers = &'static [(&'static str, Tamper)];
 macro_rules! tampers {
     ($($name:ident),+ $(,)?) => { &[$((stringify!($name), $name)),+] };
 }
+use tampers;
 
-/// All tamperings that fit a draft and the evidence that it is to carry.
-pub fn all(draft: &Draft<'_>, evidence: Evidence) -> impl Iterator<Item = (&'static str, Tamper)> {
+/// All tamperings that fit a draft and the evidence that it is to carry, but for
+/// those that are [`overlooked`].
+pub fn all(draft: &Draft<'_>, evidence: Evidence) -> Vec<(&'static str, Tamper)> {
     let keyless = draft.is_keyless();
     let timed_by_promise = evidence.has_promise() && !draft.has_timestamp(evidence);
-    [
+    fitting([
         (true, ANY),
-        (!draft.is_statement(), MESSAGE),
-        (draft.is_statement(), STATEMENT),
+        (!draft.is_envelope(), MESSAGE),
+        (draft.is_envelope(), ENVELOPE),
         (evidence.has_entry(), LOGGED),
         (evidence.has_promise(), PROMISED),
         (evidence.has_proof(), PROVEN),
@@ -48,11 +51,7 @@ pub fn all(draft: &Draft<'_>, evidence: Evidence) -> impl Iterator<Item = (&'sta
         (keyless && evidence.has_entry(), KEYLESS),
         (keyless && timed_by_promise, KEYLESS_TIMED_BY_PROMISE),
         (keyless && evidence == Evidence::V2, KEYLESS_TIMED_BY_STAMP),
-        (!keyless, MANAGED),
-    ]
-    .into_iter()
-    .filter(|(fits, _)| *fits)
-    .flat_map(|(_, tampers)| tampers.iter().copied())
+    ])
 }
 
 /// Fit every bundle.
@@ -61,8 +60,8 @@ pub const ANY: Tampers = tampers![bundle_of_another_artifact, signature_of_anoth
 /// Fit signatures over an artifact.
 pub const MESSAGE: Tampers = tampers![digest_of_another_artifact, signature_of_another_artifact];
 
-/// Fit signatures over a statement.
-pub const STATEMENT: Tampers = tampers![
+/// Fit signatures over a payload in an envelope.
+pub const ENVELOPE: Tampers = tampers![
     altered_payload,
     altered_payload_type,
     without_signatures,
@@ -125,11 +124,15 @@ pub const KEYLESS_TIMED_BY_PROMISE: Tampers = tampers![
 /// Fit keyless signatures in Rekor v2.
 pub const KEYLESS_TIMED_BY_STAMP: Tampers = tampers![altered_index, without_timestamps,];
 
-/// Fit signatures of a managed key. A verifier that is given the one key that
-/// it trusts may ignore hints: this one is for those that choose by them.
-pub const MANAGED: Tampers = tampers![hint_of_another_key];
-
 const ANOTHER_ARTIFACT: &[u8] = b"another artifact";
+
+/// 2040-01-01. Certificates of a world are valid then.
+const FUTURE: i64 = 2_208_988_800;
+
+fn fitting<const N: usize>(groups: [(bool, Tampers); N]) -> Vec<(&'static str, Tamper)> {
+    let groups = groups.into_iter().filter(|(fits, _)| *fits);
+    groups.flat_map(|(_, tampers)| tampers).copied().collect()
+}
 
 /// One signature, with the evidence of its world and with that of a world in
 /// which something is different.
@@ -164,12 +167,4 @@ fn number(value: &Value) -> i64 {
 
 fn decoded(value: &Value) -> Vec<u8> {
     STANDARD.decode(text(value)).expect("it is base64")
-}
-
-/// Replaces what occurs at least once.
-fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let found = text.windows(from.len()).position(|window| window == from);
-    let (before, rest) = text.split_at(found.expect("it occurs"));
-    let (_, after) = rest.split_at(from.len());
-    [before, to, after].concat()
 }

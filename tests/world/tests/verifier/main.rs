@@ -79,7 +79,7 @@ const FORMATS: [Format; 3] = [Format::V01, Format::V02, Format::V03];
 /// timestamp, in each format.
 fn drafts<'w>(world: &'w World, signer: &Signer) -> Vec<Draft<'w>> {
     let draft = signer.draft(world);
-    let statement = draft.clone().statement(PROVENANCE, json!({"runs": 1}));
+    let statement = draft.clone().statement(PROVENANCE, &json!({"runs": 1}));
     let plain = [draft, statement];
     let stamped = plain.clone().map(Draft::timestamped);
     let contents = plain.into_iter().chain(stamped);
