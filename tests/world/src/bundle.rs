@@ -33,6 +33,8 @@ pub mod pointer {
     pub const ENTRY: &str = "/verificationMaterial/tlogEntries/0";
     /// The place of the entry in the log, as a string.
     pub const INDEX: &str = "/verificationMaterial/tlogEntries/0/logIndex";
+    /// The log that the entry is in.
+    pub const LOG_ID: &str = "/verificationMaterial/tlogEntries/0/logId/keyId";
     /// When the entry was recorded, in Unix seconds, as a string.
     pub const RECORDED_AT: &str = "/verificationMaterial/tlogEntries/0/integratedTime";
     /// What the entry records, base64 of canonical JSON.
@@ -124,7 +126,7 @@ impl Bundle {
         &mut self.0
     }
 
-    /// What lies at a [`pointer`].
+    /// What lies at a [`mod@pointer`].
     ///
     /// # Panics
     /// If nothing does.
@@ -133,7 +135,7 @@ impl Bundle {
         self.0.pointer(pointer).unwrap_or_else(|| missing(pointer))
     }
 
-    /// The bundle with something else at a [`pointer`].
+    /// The bundle with something else at a [`mod@pointer`].
     ///
     /// # Panics
     /// If nothing lies there yet.
@@ -144,7 +146,7 @@ impl Bundle {
         self
     }
 
-    /// The bundle with what another has at a [`pointer`].
+    /// The bundle with what another has at a [`mod@pointer`].
     ///
     /// # Panics
     /// If one of them has nothing there.
@@ -153,7 +155,7 @@ impl Bundle {
         self.with(pointer, other.get(pointer).clone())
     }
 
-    /// The bundle without the named member at a [`pointer`].
+    /// The bundle without the named member at a [`mod@pointer`].
     ///
     /// # Panics
     /// If there is none.

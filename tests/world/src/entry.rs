@@ -19,22 +19,22 @@ impl Entry {
     /// What a log that gives `evidence` records.
     pub(crate) fn new(signed: &Signed, evidence: Evidence) -> Self {
         match (&signed.content, evidence) {
-            (_, Evidence::V2) => Self::of("hashedrekord", "0.0.2", hashedrekord_v2(signed)),
-            (Content::Message(_), _) => Self::of("hashedrekord", "0.0.1", hashedrekord_v1(signed)),
+            (_, Evidence::V2) => Self::of("hashedrekord", "0.0.2", &hashedrekord_v2(signed)),
+            (Content::Message(_), _) => Self::of("hashedrekord", "0.0.1", &hashedrekord_v1(signed)),
             (
                 Content::Envelope {
                     payload_type,
                     payload,
                 },
                 Evidence::V1Intoto,
-            ) => Self::of("intoto", "0.0.2", intoto(signed, payload_type, payload)),
+            ) => Self::of("intoto", "0.0.2", &intoto(signed, payload_type, payload)),
             (Content::Envelope { payload, .. }, _) => {
-                Self::of("dsse", "0.0.1", dsse(signed, payload))
+                Self::of("dsse", "0.0.1", &dsse(signed, payload))
             }
         }
     }
 
-    fn of(kind: &'static str, version: &'static str, spec: Value) -> Self {
+    fn of(kind: &'static str, version: &'static str, spec: &Value) -> Self {
         let body = json!({"apiVersion": version, "kind": kind, "spec": spec});
         Self {
             kind,

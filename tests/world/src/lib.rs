@@ -2,17 +2,28 @@
 //! certificate log, two signature logs and a timestamp authority, with every
 //! bundle that they can vouch for. All in memory; no file, no network.
 //!
-//! ```text
+//! ```
+//! use skillhost_test_world::{Evidence, Key, World, mutants, pointer, tamper};
+//!
 //! let world = World::new();
-//! let root = world.trusted_root();                   // trusted_root.json
-//! let draft = world.bundle(b"artifact")
+//! let root = world.trusted_root(); // the text of a trusted_root.json
+//! let draft = world
+//!     .bundle(b"artifact")
 //!     .identity("https://ci.test/build.yml@refs/heads/main", "https://issuer.test")
-//!     .at(1_750_000_000);                            // Unix seconds
-//! let good = draft.v1();                             // Rekor v1: promise and proof
-//! let good = draft.v2();                             // Rekor v2, with an RFC 3161 timestamp
-//! let bad = tamper::forged_promise(&draft, Evidence::V1); // one thing wrong
-//! let bad = draft.v1().with(pointer::PROOF_SIZE, "8");
-//! for text in mutants(&good.json(), 7).take(1000) {} // anything may be wrong
+//!     .at(1_750_000_000); // Unix seconds
+//!
+//! let rekor_v1 = draft.v1().json();
+//! let rekor_v2 = draft.v2().json(); // with an RFC 3161 timestamp
+//! let offline = draft.clone().key(&Key::generate()).unlogged().json();
+//!
+//! let forged = tamper::forged_promise(&draft, Evidence::V1);
+//! let altered = draft.v1().with(pointer::RECORDED_AT, "1750000001");
+//! for (name, tamper) in tamper::all(&draft, Evidence::V2) {
+//!     let wrong = tamper(&draft, Evidence::V2).json(); // in what the name says
+//! }
+//! for text in mutants(&rekor_v1, 7).take(10) {
+//!     // anything may be wrong
+//! }
 //! ```
 //!
 //! A second `World::new()` shares nothing with the first: its bundles are

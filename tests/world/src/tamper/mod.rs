@@ -39,7 +39,9 @@ use tampers;
 /// those that are [`overlooked`].
 pub fn all(draft: &Draft<'_>, evidence: Evidence) -> Vec<(&'static str, Tamper)> {
     let keyless = draft.is_keyless();
-    let timed_by_promise = evidence.has_promise() && !draft.has_timestamp(evidence);
+    let stamped = draft.has_timestamp(evidence);
+    let timed_by_promise = evidence.has_promise() && !stamped;
+    let timed_by_stamp = stamped && evidence.has_entry() && !evidence.has_promise();
     fitting([
         (true, ANY),
         (!draft.is_envelope(), MESSAGE),
@@ -47,10 +49,11 @@ pub fn all(draft: &Draft<'_>, evidence: Evidence) -> Vec<(&'static str, Tamper)>
         (evidence.has_entry(), LOGGED),
         (evidence.has_promise(), PROMISED),
         (evidence.has_proof(), PROVEN),
-        (draft.has_timestamp(evidence), TIMESTAMPED),
+        (evidence == Evidence::V2, REKOR_V2),
+        (stamped, TIMESTAMPED),
         (keyless && evidence.has_entry(), KEYLESS),
         (keyless && timed_by_promise, KEYLESS_TIMED_BY_PROMISE),
-        (keyless && evidence == Evidence::V2, KEYLESS_TIMED_BY_STAMP),
+        (keyless && timed_by_stamp, KEYLESS_TIMED_BY_STAMP),
     ])
 }
 
@@ -95,6 +98,9 @@ pub const PROVEN: Tampers = tampers![
     forged_checkpoint,
 ];
 
+/// Fit entries of Rekor v2.
+pub const REKOR_V2: Tampers = tampers![altered_index];
+
 /// Fit bundles with an RFC 3161 timestamp.
 pub const TIMESTAMPED: Tampers = tampers![
     timestamp_of_another_world,
@@ -121,8 +127,8 @@ pub const KEYLESS_TIMED_BY_PROMISE: Tampers = tampers![
     recorded_after_expiry_with_time_without_promise,
 ];
 
-/// Fit keyless signatures in Rekor v2.
-pub const KEYLESS_TIMED_BY_STAMP: Tampers = tampers![altered_index, without_timestamps,];
+/// Fit keyless signatures whose time only an RFC 3161 timestamp vouches for.
+pub const KEYLESS_TIMED_BY_STAMP: Tampers = tampers![without_timestamps];
 
 const ANOTHER_ARTIFACT: &[u8] = b"another artifact";
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{FUTURE, Tamper, Tampers, fitting, here_and_elsewhere, tampers};
 use crate::bundle::{Bundle, pointer};
 use crate::draft::Draft;
+use crate::encode::{base64, sha256};
 use crate::evidence::Evidence;
 use crate::key::Key;
 
@@ -17,6 +18,7 @@ pub fn all(draft: &Draft<'_>, evidence: Evidence) -> Vec<(&'static str, Tamper)>
         (true, ANY),
         (!draft.is_keyless(), MANAGED),
         (evidence.has_proof(), PROVEN),
+        (evidence.has_proof() && !evidence.has_promise(), PROVEN_ONLY),
         (v1_proof, PROVEN_BY_V1),
         (timed_by_stamp, TIMED_BY_STAMP),
     ])
@@ -30,6 +32,9 @@ pub const MANAGED: Tampers = tampers![hint_of_another_key];
 
 /// Fit log entries with a proof.
 pub const PROVEN: Tampers = tampers![entry_without_evidence_added, checkpoint_of_another_log];
+
+/// Fit log entries with a proof and no promise.
+pub const PROVEN_ONLY: Tampers = tampers![entry_of_unknown_log];
 
 /// Fit entries of Rekor v1 with a proof.
 pub const PROVEN_BY_V1: Tampers = tampers![altered_proof_size];
@@ -87,6 +92,12 @@ pub fn checkpoint_of_another_log(draft: &Draft<'_>, evidence: Evidence) -> Bundl
         std::mem::swap(&mut world.rekor_v1, &mut world.rekor_v2);
     });
     bundle.with_that_of(&other, pointer::CHECKPOINT)
+}
+
+/// The entry says that it is in a log of which nobody has heard.
+pub fn entry_of_unknown_log(draft: &Draft<'_>, evidence: Evidence) -> Bundle {
+    let id = base64(sha256(b"a log of which nobody has heard"));
+    draft.backed_by(evidence).with(pointer::LOG_ID, id)
 }
 
 /// The proof names another size of the tree than the checkpoint, one in which

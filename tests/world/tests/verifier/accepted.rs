@@ -134,6 +134,38 @@ fn two_certificates_can_share_a_key() {
     assert_ne!(one.identity, other.identity);
 }
 
+/// Of several names the verifier sees the first.
+#[test]
+fn certificates_can_have_several_names() {
+    let world = World::new();
+    let json = Signer::Keyless(URI).draft(&world).alias(EMAIL).v1().json();
+    assert!(Signer::Keyless(URI).verify(&world, &json).is_ok());
+    let error = Signer::Keyless(EMAIL).verify(&world, &json).unwrap_err();
+    assert!(matches!(error, Error::IdentityMismatch { .. }), "{error}");
+}
+
+/// The verifier looks at the subjects of a statement and not at its version.
+#[test]
+fn any_payload_can_be_signed() {
+    let world = World::new();
+    let signer = Signer::Keyless(URI);
+    let statement = r#"{
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "subject": [{"name": "a", "digest": {"sha256": "{sha256}"}}],
+        "predicateType": "https://slsa.dev/provenance/v0.2"
+    }"#;
+    let verify = |kind: &str, payload: &str| {
+        let bundle = signer.draft(&world).payload(kind, payload).v2();
+        signer.verify(&world, &bundle.json())
+    };
+    verify("application/vnd.in-toto+json", statement).unwrap();
+    let of_others = statement.replace("{sha256}", &"0".repeat(64));
+    let error = verify("application/vnd.in-toto+json", &of_others).unwrap_err();
+    assert!(matches!(error, Error::ArtifactMismatch(_)), "{error}");
+    let error = verify("text/plain", "{sha256}").unwrap_err();
+    assert!(matches!(error, Error::UnsupportedBundle(_)), "{error}");
+}
+
 #[test]
 fn a_bundle_of_a_managed_key_needs_no_evidence_to_hold_a_good_signature() {
     let key = Key::generate();

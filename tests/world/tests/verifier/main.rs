@@ -1,7 +1,12 @@
 //! What a world mints is what a verifier of Sigstore bundles takes it for: good
 //! bundles are accepted with every check on, tampered ones are not.
 
-#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot be set up fails"
+)]
 
 mod accepted;
 mod refused;

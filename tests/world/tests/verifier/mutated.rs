@@ -71,11 +71,11 @@ fn mutants_come_in_the_same_order_for_the_same_seed() {
 }
 
 #[test]
-fn mutants_differ_from_the_bundle_and_mostly_from_each_other() {
+fn mutants_differ_from_the_bundle_and_often_from_each_other() {
     let text = World::new().bundle(ARTIFACT).v1().json();
     let some: BTreeSet<String> = mutants(&text, 3).take(1000).collect();
     assert!(!some.contains(&text));
-    assert!(some.len() > 900, "{}", some.len());
+    assert!(some.len() > 600, "{}", some.len());
 }
 
 /// Texts that are no JSON, too deep for any parser, or very long.

@@ -144,6 +144,7 @@ fn the_verifier_overlooks_what_is_listed_as_overlooked() {
     let expected = [
         "altered_proof_size",
         "checkpoint_of_another_log",
+        "entry_of_unknown_log",
         "entry_without_evidence_added",
         "hint_of_another_key",
         "stamped_in_the_future",
