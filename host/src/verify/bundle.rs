@@ -23,6 +23,7 @@ use super::policy::TrustPolicy;
 use super::provenance::Attested;
 use super::refusal::Refusal;
 use super::root::Root;
+use super::shape;
 use super::signer::{SignerName, TrustedKey};
 use crate::artifact::Digest;
 
@@ -76,7 +77,7 @@ pub(super) fn signature(
     policy: &TrustPolicy,
     root: &Root,
 ) -> Result<Signature, Refusal> {
-    let bundle = Bundle::from_json(json).map_err(|_cause| Refusal::Malformed)?;
+    let bundle = shape::parse(json, root)?;
     let digest = Sha256Hash::new(*digest.as_bytes());
     match &bundle.verification_material.content {
         VerificationMaterialContent::PublicKey(identifier) => {

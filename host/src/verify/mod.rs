@@ -18,6 +18,7 @@ mod provenance;
 mod refusal;
 mod root;
 mod rule;
+mod shape;
 mod signer;
 mod single;
 

@@ -13,6 +13,10 @@ const MAX_DETAIL: usize = 200;
 pub(super) enum Refusal {
     #[error("it is no Sigstore bundle")]
     Malformed,
+    #[error("it holds two things of which there may be one")]
+    Ambiguous,
+    #[error("it holds more log entries or timestamps than anybody checks")]
+    TooMuchEvidence,
     #[error("it is signed with a key that the policy does not name")]
     UnknownKey,
     #[error(

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use sigstore_types::LogKeyId;
 use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
 
 use crate::artifact::Digest;
@@ -18,6 +19,7 @@ pub struct Root {
     verifier: Arc<sigstore_verify::Verifier>,
     counts: [usize; 4],
     digest: Digest,
+    logs: Arc<[LogKeyId]>,
     source: Arc<str>,
 }
 
@@ -70,6 +72,11 @@ impl Root {
                 root.timestamp_authorities.len(),
             ],
             digest: Digest::of(json.as_bytes()),
+            logs: root
+                .tlogs
+                .iter()
+                .map(|log| log.log_id.key_id.clone())
+                .collect(),
             verifier: Arc::new(verifier),
             source: source.into(),
         })
@@ -85,6 +92,11 @@ impl Root {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether it names the transparency log with that id.
+    pub(super) fn believes_log(&self, id: &LogKeyId) -> bool {
+        self.logs.contains(id)
     }
 
     pub(super) fn verifier(&self) -> &sigstore_verify::Verifier {
