@@ -43,7 +43,9 @@ fn a_component_is_signed_and_verified() {
     desk.skillhost(&["keygen", "--out", "alice"]).code(2);
 
     desk.write("honest.wasm", pack::text("honest"));
-    desk.configure("[trust]\nthreshold = 1\nsigners.alice.keys = [\"../../alice.pub\"]\n");
+    desk.configure(
+        "[trust]\npreset = \"permissive\"\nsigners.alice.keys = [\"../../alice.pub\"]\n",
+    );
     desk.skillhost(&["verify", "honest.wasm"]).code(3);
     let ran = desk
         .skillhost(&["sign", "honest.wasm", "--key", "alice.key"])
@@ -135,7 +137,9 @@ fn an_encrypted_key_of_cosign_signs() {
     write_key(&desk, "cosign.key", COSIGN);
     desk.write("cosign.pub", COSIGN_PUBLIC);
     desk.write("password", format!("{PASSWORD}\n"));
-    desk.configure("[trust]\nthreshold = 1\nsigners.cosign.keys = [\"../../cosign.pub\"]\n");
+    desk.configure(
+        "[trust]\npreset = \"permissive\"\nsigners.cosign.keys = [\"../../cosign.pub\"]\n",
+    );
     desk.write("honest.wasm", pack::text("honest"));
     let sign = ["sign", "honest.wasm", "--key", "cosign.key"];
     let with = |options: &[&'static str]| [&sign, options].concat();
@@ -223,9 +227,14 @@ fn an_encrypted_key_without_its_password_signs_nothing() {
 fn an_attestation_says_something_and_approves_nothing() {
     let desk = Desk::new();
     desk.skillhost(&["keygen", "--out", "alice"]).code(0);
-    desk.configure("[trust]\nthreshold = 1\nsigners.alice.keys = [\"../../alice.pub\"]\n");
+    desk.configure(
+        "[trust]\npreset = \"permissive\"\nsigners.alice.keys = [\"../../alice.pub\"]\n",
+    );
     desk.write("honest.wasm", pack::text("honest"));
-    desk.write("how.json", r#"{"buildDefinition": {"buildType": "here"}}"#);
+    desk.write(
+        "how.json",
+        r#"{"runDetails": {"builder": {"id": "https://example.com/builder"}}}"#,
+    );
     let attest = [
         "attest",
         "honest.wasm",
@@ -270,6 +279,17 @@ fn an_attestation_says_something_and_approves_nothing() {
         )
     );
     desk.skillhost(&["verify", "honest.wasm"]).code(0);
+
+    // Where it is asked for, it is provenance.
+    for (builder, code) in [
+        ("https://example.com/builder", 0),
+        ("https://example.com", 3),
+    ] {
+        desk.configure(&format!(
+            "[trust]\npreset = \"permissive\"\nsigners.alice.keys = [\"../../alice.pub\"]\nprovenance.builder = \"{builder}\"\n"
+        ));
+        desk.skillhost(&["verify", "honest.wasm"]).code(code);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use sigstore_types::{Sha256Hash, Statement};
 use url::Url;
 
 use crate::artifact::Digest;
+use crate::verify::SLSA_V1;
 
 /// The largest predicate, in bytes, so that the bundle fits what a host reads.
 pub const MAX_PREDICATE: u64 = 128 * 1024;
@@ -18,9 +19,8 @@ pub const MAX_PREDICATE: u64 = 128 * 1024;
 /// The payload type of in-toto statements in a DSSE envelope.
 pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// What cosign calls SLSA's provenance, and what that is.
+/// What cosign calls SLSA's provenance.
 const SLSA_NAME: &str = "slsaprovenance1";
-const SLSA: &str = "https://slsa.dev/provenance/v1";
 
 /// The statement that approves a component (cosign's, of a signature).
 const APPROVAL: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -36,7 +36,7 @@ pub struct PredicateType(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PredicateTypeError {
     /// Neither a known short name nor a URI.
-    #[error("it is neither `{SLSA_NAME}` nor a URI such as {SLSA}")]
+    #[error("it is neither `{SLSA_NAME}` nor a URI such as {SLSA_V1}")]
     NotAUri,
     /// An approval is made by signing.
     #[error("that statement approves the component; `skillhost sign` makes an approval")]
@@ -86,7 +86,7 @@ impl FromStr for PredicateType {
 
     fn from_str(text: &str) -> Result<Self, PredicateTypeError> {
         if text == SLSA_NAME {
-            return Ok(Self(SLSA.to_owned()));
+            return Ok(Self(SLSA_V1.to_owned()));
         }
         let uri = Url::parse(text).map_err(|_cause| PredicateTypeError::NotAUri)?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn a_type_is_a_uri_or_a_known_name_and_no_approval() {
         for (text, expected) in [
-            ("slsaprovenance1", Ok(SLSA)),
-            (SLSA, Ok(SLSA)),
+            ("slsaprovenance1", Ok(SLSA_V1)),
+            (SLSA_V1, Ok(SLSA_V1)),
             ("urn:example:test", Ok("urn:example:test")),
             ("slsaprovenance", Err(PredicateTypeError::NotAUri)),
             ("", Err(PredicateTypeError::NotAUri)),
@@ -199,7 +199,7 @@ mod tests {
     fn a_label_fits_a_file_name() {
         let long = format!("https://example.com/{}", "x".repeat(500));
         for (uri, expected) in [
-            (SLSA, "slsa-dev-provenance-v1"),
+            (SLSA_V1, "slsa-dev-provenance-v1"),
             ("urn:a:../..//b", "urn-a-b"),
             ("https://cyclonedx.org/bom", "cyclonedx-org-bom"),
             (
