@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
 
 use super::keys::PasswordOptions;
 use super::options::{ToolchainOption, existing, signing};
-use super::terminal::{note, print, print_json, size};
+use super::terminal::{labelled, note, print, print_json, size};
 use super::{ExitStatus, Session};
+use crate::artifact::Artifact;
 use crate::build::{self, Report, Route, SdkSource, report};
 use crate::error::{Error, Kind, Result};
+use crate::manifest::text::one_line;
 use crate::manifest::{Manifest, Source, section};
 use crate::sign::PrivateKey;
 
@@ -115,6 +118,9 @@ impl Build {
                     "not signed yet (skillhost sign FILE --key KEY)"
                 }
             ));
+            if self.install {
+                warn_of_refusal(session, &built.path);
+            }
         }
         Ok(ExitStatus::Ok)
     }
@@ -131,6 +137,22 @@ impl Build {
             (None, true) => session.local_key().map(Some),
             (None, false) => Ok(None),
         }
+    }
+}
+
+/// What is installed may still not be served: better told now.
+fn warn_of_refusal(session: &Session, component: &Path) {
+    let judged = session.serving_verifier().and_then(|verifier| {
+        let artifact = Artifact::open(component)?;
+        verifier.verify(artifact).map_err(Error::from)
+    });
+    if let Err(error) = judged {
+        let hint = error.hint().unwrap_or_default();
+        let text = one_line(
+            &format!("`skillhost serve` will not run it: {error} {hint}"),
+            1000,
+        );
+        labelled("warning", AnsiColor::Yellow, &text);
     }
 }
 

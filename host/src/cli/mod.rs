@@ -111,7 +111,8 @@ Examples:
   skillhost run hello --input '{\"text\": \"Hi\"}'         build it, sign it with your own key, run it
   skillhost inspect hello.wasm                         what its tools are and take, without running it
   skillhost run skills/file-search --allow-dir . --input '{\"pattern\": \"fn main\"}'
-  skillhost build hello --install && skillhost serve   offer it to a chat assistant
+  skillhost build hello --install                      install it, signed with your own key
+  skillhost trust check                                see whether `serve` would run what is installed
 
 Exit codes:
   0 ok   1 the tool failed   2 usage or configuration   3 not trusted

@@ -112,12 +112,15 @@ impl Session {
     /// Judges files at rest, as `serve` would; without `[trust]`, as `run`
     /// would.
     pub(super) fn verifier(&self) -> Result<Verifier> {
-        let files = match self.config.trust {
-            Some(_) => self.trust()?,
-            None => self.own_trust()?,
-        };
-        let trust = TrustSource::from(files).trust_now()?;
-        Ok(Verifier::new(trust, system()))
+        match self.config.trust {
+            Some(_) => self.serving_verifier(),
+            None => judge_by(self.own_trust()?),
+        }
+    }
+
+    /// Judges files at rest as `serve` would.
+    pub(super) fn serving_verifier(&self) -> Result<Verifier> {
+        judge_by(self.trust()?)
     }
 
     /// A host with the configuration's limits, grants and audit log.
@@ -139,6 +142,11 @@ impl Session {
         }
         Ok(setup)
     }
+}
+
+fn judge_by(files: TrustFiles) -> Result<Verifier> {
+    let trust = TrustSource::from(files).trust_now()?;
+    Ok(Verifier::new(trust, system()))
 }
 
 /// A failure of keys and signing in the command's terms.
