@@ -94,6 +94,23 @@ async fn an_update_says_what_changed_and_until_when_it_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_not_used_says_so() {
+    let private = Private::new().await;
+    let other = private.desk.path("other.json");
+    private
+        .desk
+        .skillhost(&["keygen", "--out", "alice"])
+        .code(0);
+    private.desk.configure(&format!(
+        "[trust]\npreset = \"permissive\"\nroot = \"{}\"\nsigners.alice.keys = [\"../../alice.pub\"]\n",
+        other.display()
+    ));
+    let ran = private.update(&[]).code(0);
+    let expected = format!("names {}, which stays in use instead.\n", other.display());
+    assert!(ran.stderr.ends_with(&expected), "{ran:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_update_is_told_as_json() {
     let private = Private::new().await;
     private.update(&[]).code(0);

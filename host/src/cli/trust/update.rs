@@ -45,6 +45,12 @@ impl Update {
         } else {
             print_untrusted(&updated.changes.iter().map(line).collect::<String>())?;
             note(&summary(&updated, &path));
+            if let Some(other) = configured(session) {
+                note(&format!(
+                    "The configuration names {}, which stays in use instead.",
+                    other.display()
+                ));
+            }
         }
         Ok(ExitStatus::Ok)
     }
@@ -56,6 +62,11 @@ impl Update {
             None => Source::public_good(url),
         }
     }
+}
+
+/// The trusted root that the configuration names.
+fn configured(session: &Session) -> Option<&Path> {
+    session.config.trust.as_ref()?.root.as_deref()
 }
 
 /// The root metadata that the operator names.
