@@ -36,13 +36,13 @@ pub const MAX_BUNDLES: usize = 16;
 pub const BUNDLE_SUFFIX: &str = ".sigstore.json";
 
 /// SHA-256 of a component.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Digest([u8; 32]);
 
 /// Text that is no digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is `sha256:` and 64 hexadecimal digits in lower case")]
+#[error("it is no digest: write `sha256:` and 64 of `0-9` and `a-f`")]
 pub struct NotADigest;
 
 impl Digest {
@@ -368,4 +368,27 @@ fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
         _ => format!("{} cannot be read.", path.display()),
     };
     Error::new(Kind::InvalidRequest, message).with_internal(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_written_in_one_way() {
+        let good = Digest::of(b"a");
+        assert_eq!(good.to_string().parse(), Ok(good));
+        let digits = "0".repeat(64);
+        for bad in [
+            String::new(),
+            digits.clone(),
+            format!("sha512:{digits}"),
+            format!("sha256:{}", &digits[1..]),
+            format!("sha256:{digits}0"),
+            format!("sha256:{}A", &digits[1..]),
+            format!("sha256:{}é", &digits[2..]),
+        ] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::fingerprint::Fingerprint;
+use super::canonical::{digest_of, digest_of_object};
+use crate::artifact::Digest;
 use crate::manifest::{Annotations, Capabilities, Http, Manifest, Tool, ToolName};
 use crate::policy::limits::LimitsChange;
 use crate::time::millis;
@@ -21,7 +22,7 @@ pub struct Definition {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) settings: Option<Fingerprint>,
+    pub(super) settings: Option<Digest>,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) limits: DefinedLimits,
     #[serde(skip_serializing_if = "is_default")]
@@ -38,12 +39,12 @@ pub(super) struct DefinedTool {
     pub(super) title: Option<String>,
     pub(super) description: String,
     /// Of the whole schema.
-    pub(super) input_schema: Fingerprint,
+    pub(super) input_schema: Digest,
     /// Of what the schema says besides the arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) input_rules: Option<Fingerprint>,
+    pub(super) input_rules: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) output_schema: Option<Fingerprint>,
+    pub(super) output_schema: Option<Digest>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) annotations: Annotations,
     /// Sorted by path.
@@ -67,7 +68,7 @@ pub(super) struct DefinedArgument {
     pub(super) description: String,
     /// Of what its schema says besides: bounds, defaults, alternatives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) rules: Option<Fingerprint>,
+    pub(super) rules: Option<Digest>,
 }
 
 /// Limits that the author holds to be enough. Larger numbers than TOML can
@@ -117,7 +118,7 @@ impl Definition {
         tools.sort_by(|one, other| one.name.cmp(&other.name));
         Self {
             description: manifest.description.clone(),
-            settings: manifest.settings.as_ref().map(Fingerprint::of_object),
+            settings: manifest.settings.as_ref().map(digest_of_object),
             limits: DefinedLimits::of(&manifest.limits),
             capabilities: ordered(&manifest.capabilities),
             tools,
@@ -126,10 +127,10 @@ impl Definition {
 
     /// SHA-256 of all of it as canonical JSON.
     #[must_use]
-    pub fn digest(&self) -> Fingerprint {
+    pub fn digest(&self) -> Digest {
         // Texts, numbers and flags always make JSON.
         let value = serde_json::to_value(self).unwrap_or_default();
-        Fingerprint::of_json(&value)
+        digest_of(&value)
     }
 }
 
@@ -141,7 +142,7 @@ impl DefinedTool {
             name,
             title: None,
             description: String::new(),
-            input_schema: Fingerprint::of_object(&schema),
+            input_schema: digest_of_object(&schema),
             input_rules: None,
             output_schema: None,
             annotations: Annotations::default(),
@@ -157,9 +158,9 @@ impl DefinedTool {
             name: tool.name.clone(),
             title: tool.title.clone(),
             description: tool.description.clone(),
-            input_schema: Fingerprint::of_object(&tool.input_schema),
+            input_schema: digest_of_object(&tool.input_schema),
             input_rules: rest(&tool.input_schema, &TOLD_OF_INPUT),
-            output_schema: tool.output_schema.as_ref().map(Fingerprint::of_object),
+            output_schema: tool.output_schema.as_ref().map(digest_of_object),
             annotations: tool.annotations,
             arguments,
         }
@@ -257,7 +258,7 @@ fn kind(schema: &Value) -> String {
 
 /// Of a schema without the keywords that are `told` elsewhere. One that has not
 /// the form that is told stays.
-fn rest(schema: &Map<String, Value>, told: &[&str]) -> Option<Fingerprint> {
+fn rest(schema: &Map<String, Value>, told: &[&str]) -> Option<Digest> {
     let is_told =
         |keyword: &String, value| told.contains(&keyword.as_str()) && has_form(keyword, value);
     let rest: Map<String, Value> = schema
@@ -265,7 +266,7 @@ fn rest(schema: &Map<String, Value>, told: &[&str]) -> Option<Fingerprint> {
         .filter(|(keyword, value)| !is_told(keyword, value))
         .map(|(keyword, value)| (keyword.clone(), value.clone()))
         .collect();
-    (!rest.is_empty()).then(|| Fingerprint::of_object(&rest))
+    (!rest.is_empty()).then(|| digest_of_object(&rest))
 }
 
 fn has_form(keyword: &str, value: &Value) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::change::{Change, What, plain, quoted, reworded};
 use super::definition::{DefinedArgument, DefinedLimits, DefinedTool, Definition};
-use super::fingerprint::Fingerprint;
+use crate::artifact::Digest;
 use crate::manifest::Annotations;
 
 /// Everything in which `new` differs from `old`: never empty if they differ.
@@ -218,13 +218,13 @@ fn annotations(old: Annotations, new: &DefinedTool, changes: &mut Vec<Change>) {
     }
 }
 
-fn settings(old: Option<Fingerprint>, new: Option<Fingerprint>) -> Option<Change> {
+fn settings(old: Option<Digest>, new: Option<Digest>) -> Option<Change> {
     let state = changed(old, new)?;
     let sentence = format!("The schema of the settings that an operator can make {state}.");
     Some(Change::harmless(What::SettingsSchema, sentence))
 }
 
-fn changed(old: Option<Fingerprint>, new: Option<Fingerprint>) -> Option<&'static str> {
+fn changed(old: Option<Digest>, new: Option<Digest>) -> Option<&'static str> {
     match (old, new) {
         _ if old == new => None,
         (None, _) => Some("was added"),

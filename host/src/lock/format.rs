@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::definition::{DefinedLimits, DefinedTool, Definition, is_default};
-use super::{Fingerprint, Lock, Release};
+use super::{Lock, Release};
+use crate::artifact::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Capabilities, SkillName};
 use crate::verify::SignerName;
@@ -47,14 +48,14 @@ struct Document<T> {
 struct SkillTable {
     name: SkillName,
     version: Version,
-    digest: Fingerprint,
+    digest: Digest,
     signers: Vec<String>,
     /// Of what follows: an entry that was mangled on the way is noticed.
-    definition: Fingerprint,
+    definition: Digest,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    settings: Option<Fingerprint>,
+    settings: Option<Digest>,
     #[serde(default, skip_serializing_if = "is_default")]
     limits: DefinedLimits,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -16,10 +16,11 @@
 //! This module decides nothing about signatures themselves: a skill is verified
 //! first.
 
+mod canonical;
 mod change;
 mod definition;
 mod diff;
-mod fingerprint;
+
 mod format;
 mod store;
 mod wants;
@@ -31,7 +32,6 @@ use semver::Version;
 use self::change::plain;
 pub use self::change::{Change, What};
 pub use self::definition::Definition;
-pub use self::fingerprint::Fingerprint;
 pub use self::format::{FORMAT, MAX_FILE};
 use crate::artifact::Digest;
 use crate::manifest::{Manifest, SkillName};
@@ -42,7 +42,7 @@ use crate::verify::SignerName;
 pub struct Release {
     name: SkillName,
     version: Version,
-    digest: Fingerprint,
+    digest: Digest,
     signers: BTreeSet<SignerName>,
     definition: Definition,
 }
@@ -75,7 +75,7 @@ impl Release {
 
     /// Of the component.
     #[must_use]
-    pub const fn digest(&self) -> Fingerprint {
+    pub const fn digest(&self) -> Digest {
         self.digest
     }
 

@@ -288,7 +288,7 @@ fn mangled_locks_get_an_answer() {
         match parse(&mutant) {
             Ok(lock) => {
                 accepted += 1;
-                let definitions: Vec<Fingerprint> = lock
+                let definitions: Vec<Digest> = lock
                     .releases()
                     .map(|release| release.definition().digest())
                     .collect();
