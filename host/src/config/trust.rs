@@ -388,8 +388,10 @@ impl DenyTable {
         for key in &self.keys {
             keys.push(read_key(key, page, offset, files)?);
         }
+        let file = page.folder().join(&self.file);
         Ok(DenySettings {
-            file: page.folder().join(&self.file),
+            // Its version is remembered by its place.
+            file: std::path::absolute(&file).unwrap_or(file),
             keys,
             warn_after: self.warn_after,
             max_age: self.max_age,

@@ -111,8 +111,9 @@ impl Snapshot {
             return Ok(None);
         };
         let mut reading = Reading::default();
-        let (deny, stale_from) = read_deny_list(settings, memory, &mut reading)?;
-        if deny == self.trust.deny {
+        let (deny, stale_from) =
+            read_deny_list(settings, memory, Remember::IfPossible, &mut reading)?;
+        if deny.is_none() {
             return Ok(None);
         }
         Ok(Some(Self {
@@ -137,6 +138,10 @@ impl Snapshot {
             ("policy", now.policy != then.policy),
             ("trusted root", now.root.digest() != then.root.digest()),
             ("deny list", now.deny != then.deny),
+            (
+                "keys of deny lists",
+                self.deny_settings != before.deny_settings,
+            ),
             ("lock file", self.lock != before.lock),
         ];
         let changed = differences.iter().filter(|(_, differs)| *differs);
@@ -154,6 +159,17 @@ impl Snapshot {
     }
 }
 
+/// What becomes of the deny list's version in the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remember {
+    /// Somebody only looks.
+    Nothing,
+    /// It is not in force unless it can be remembered.
+    All,
+    /// It is in force, and this process remembers it.
+    IfPossible,
+}
+
 /// Reads files, and keeps account of them.
 #[derive(Default)]
 struct Reading {
@@ -169,7 +185,12 @@ impl TrustSource {
     /// `ConfigInvalid` and `ConfigInsecure`; `TrustRootInvalid` for a root or a
     /// deny list that cannot be used, `RolledBack` for a deny list that is
     /// older than what `memory` has seen.
-    pub(crate) fn read(&self, memory: &Memory, generation: u64) -> Result<Snapshot> {
+    pub(super) fn read(
+        &self,
+        memory: &Memory,
+        generation: u64,
+        remember: Remember,
+    ) -> Result<Snapshot> {
         match self {
             Self::Fixed(trust) => Ok(Snapshot {
                 trust: Arc::new(Trust {
@@ -182,7 +203,7 @@ impl TrustSource {
                 fingerprint: Digest::of(b""),
                 watched: BTreeSet::new(),
             }),
-            Self::Files(files) => files.read(memory, generation),
+            Self::Files(files) => files.read(memory, generation, remember),
         }
     }
 
@@ -192,13 +213,13 @@ impl TrustSource {
     ///
     /// As when a host begins.
     pub fn trust_now(&self) -> Result<Arc<Trust>> {
-        Ok(self.read(&self.memory()?, 0)?.trust)
+        Ok(self.look()?.0.trust)
     }
 
     /// The same with lock file and memory.
     pub(crate) fn look(&self) -> Result<(Snapshot, Memory)> {
         let memory = self.memory()?;
-        Ok((self.read(&memory, 0)?, memory))
+        Ok((self.read(&memory, 0, Remember::Nothing)?, memory))
     }
 
     /// Where what is remembered is kept.
@@ -214,16 +235,13 @@ impl TrustSource {
 }
 
 impl TrustFiles {
-    fn read(&self, memory: &Memory, generation: u64) -> Result<Snapshot> {
+    fn read(&self, memory: &Memory, generation: u64, remember: Remember) -> Result<Snapshot> {
         let mut reading = Reading::default();
         let settings = self.settings(&mut reading)?;
         let root = self.root(&settings, &mut reading)?;
         let (deny, stale_from) = match &settings.deny {
-            Some(deny) => read_deny_list(deny, memory, &mut reading)?,
-            None => {
-                memory.check_deny_list(None)?;
-                (None, None)
-            }
+            Some(deny) => read_deny_list(deny, memory, remember, &mut reading)?,
+            None => (None, None),
         };
         let lock = self
             .lock
@@ -345,11 +363,12 @@ fn public_good() -> Result<Root> {
 fn read_deny_list(
     settings: &DenySettings,
     memory: &Memory,
+    remember: Remember,
     reading: &mut Reading,
 ) -> Result<(Option<DenyList>, Option<Timestamp>)> {
     let path = &settings.file;
     let Some(text) = reading.optional("deny list", path, MAX_DENY_LIST)? else {
-        memory.check_deny_list(None)?;
+        memory.check_deny_list(path, None)?;
         return Err(Error::new(
             Kind::ConfigInvalid,
             format!("There is no deny list {}.", path.display()),
@@ -363,7 +382,19 @@ fn read_deny_list(
         )
         .with_hint("Put a good one back, or sign one with `skillhost revoke`.")
     })?;
-    memory.accept_deny_list(Some((list.version, Digest::of(text.as_bytes()))))?;
+    let found = (list.version, Digest::of(text.as_bytes()));
+    match remember {
+        Remember::Nothing => memory.check_deny_list(path, Some(found))?,
+        Remember::All => {
+            memory.check_deny_list(path, Some(found))?;
+            memory.accept_deny_list(path, found)?;
+        }
+        Remember::IfPossible if memory.is_newer_deny_list(path, list.version) => {
+            // That it cannot be written has been told.
+            let _ = memory.accept_deny_list(path, found);
+        }
+        Remember::IfPossible => return Ok((None, None)),
+    }
     if let Some(end) = settings
         .max_age
         .and_then(|age| list.issued.checked_add(age).ok())

@@ -5,14 +5,12 @@
 //! an old clock comes back.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::FlockOperation;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +44,25 @@ pub(crate) struct Memory {
 struct Remembered {
     /// The highest version of each skill that was accepted.
     floors: BTreeMap<SkillName, Version>,
-    /// Version and SHA-256 of the newest deny list.
-    deny_list: Option<(u64, Digest)>,
+    /// Version and SHA-256 of the newest deny list, for each place of one.
+    deny_lists: BTreeMap<PathBuf, (u64, Digest)>,
     /// The latest time at which something was judged.
     latest: Option<Timestamp>,
+}
+
+impl Remembered {
+    /// With what the other has that is newer. Floors are those of `self`: an
+    /// operator may have lowered them.
+    fn merged(mut self, other: &Self) -> Self {
+        for (place, list) in &other.deny_lists {
+            let known = self.deny_lists.entry(place.clone()).or_insert(*list);
+            if known.0 < list.0 {
+                *known = *list;
+            }
+        }
+        self.latest = self.latest.max(other.latest);
+        self
+    }
 }
 
 impl Memory {
@@ -68,7 +81,7 @@ impl Memory {
     ///
     /// `ConfigInsecure` if others may write it, `ConfigInvalid` if it is broken.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let remembered = read(path)?;
+        let remembered = read(path)?.unwrap_or_default();
         let latest = remembered.latest.map_or(i64::MIN, Timestamp::as_second);
         Ok(Self {
             remembered: Mutex::new(remembered),
@@ -77,14 +90,14 @@ impl Memory {
         })
     }
 
-    /// Refuses a version below the highest that was accepted.
+    /// Refuses a version below the highest that was accepted, by this process
+    /// or by another.
     pub(crate) fn check_floor(&self, skill: &SkillName, version: &Version) -> Result<()> {
-        let floor = self.floor(skill).filter(|floor| version < floor);
-        // Somebody may have accepted the older one meanwhile.
-        let floor = floor
-            .and_then(|_| self.floor_on_disk(skill))
-            .filter(|floor| version < floor);
-        let Some(floor) = floor else { return Ok(()) };
+        let remembered = self.newest()?;
+        let floor = remembered.floors.get(skill);
+        let Some(floor) = floor.filter(|floor| version < *floor) else {
+            return Ok(());
+        };
         Err(Error::new(
             Kind::RolledBack,
             format!("`{skill}` {version} is older than {floor}, which has been accepted already."),
@@ -92,21 +105,6 @@ impl Memory {
         .with_hint(format!(
             "If you mean to go back, accept it with `skillhost lock --approve FILE`; it lowers the floor to {version}."
         )))
-    }
-
-    fn floor(&self, skill: &SkillName) -> Option<Version> {
-        let remembered = self.remembered.lock();
-        let remembered = remembered.unwrap_or_else(PoisonError::into_inner);
-        remembered.floors.get(skill).cloned()
-    }
-
-    /// What cannot be read any more is remembered as it was.
-    fn floor_on_disk(&self, skill: &SkillName) -> Option<Version> {
-        let read = self.path.as_deref().map(read);
-        match read {
-            Some(Ok(read)) => read.floors.get(skill).cloned(),
-            Some(Err(_)) | None => self.floor(skill),
-        }
     }
 
     /// Remembers that this version was accepted.
@@ -134,36 +132,57 @@ impl Memory {
     }
 
     /// Refuses a deny list that is older than one that was in force, another
-    /// one of the same version, and none where there was one; remembers it.
-    pub(crate) fn accept_deny_list(&self, found: Option<(u64, Digest)>) -> Result<()> {
-        self.check_deny_list(found)?;
-        match found {
-            Some(found) => self.change(|remembered| remembered.deny_list = Some(found)),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn check_deny_list(&self, found: Option<(u64, Digest)>) -> Result<()> {
-        let remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let problem = match (remembered.deny_list, found) {
+    /// one of the same version, and none where there was one.
+    pub(crate) fn check_deny_list(&self, place: &Path, found: Option<(u64, Digest)>) -> Result<()> {
+        let remembered = self.newest()?;
+        let problem = match (remembered.deny_lists.get(place), found) {
             (Some((known, _)), None) => {
                 format!("The deny list is gone; version {known} was in force.")
             }
-            (Some((known, _)), Some((version, _))) if version < known => {
+            (Some((known, _)), Some((version, _))) if version < *known => {
                 format!("The deny list has version {version}, and {known} was in force already.")
             }
             (Some((known, digest)), Some((version, other)))
-                if version == known && digest != other =>
+                if version == *known && *digest != other =>
             {
                 format!("The deny list is another one than before of the same version {version}.")
             }
             _ => return Ok(()),
         };
-        Err(Error::new(Kind::RolledBack, problem)
-            .with_hint("Put the newest deny list back; `skillhost revoke` raises its version."))
+        Err(Error::new(Kind::RolledBack, problem).with_hint(
+            "Put the newest deny list back. If it is lost, begin another one above it with `skillhost revoke --anew`.",
+        ))
+    }
+
+    /// Remembers that this deny list is in force. This process does so even if
+    /// it cannot be written.
+    pub(crate) fn accept_deny_list(&self, place: &Path, found: (u64, Digest)) -> Result<()> {
+        self.change(|remembered| {
+            let known = remembered
+                .deny_lists
+                .entry(place.to_owned())
+                .or_insert(found);
+            if known.0 < found.0 {
+                *known = found;
+            }
+        })
+    }
+
+    /// Whether this process knows of no newer one.
+    pub(crate) fn is_newer_deny_list(&self, place: &Path, version: u64) -> bool {
+        let own = self.own();
+        own.deny_lists
+            .get(place)
+            .is_none_or(|(known, _)| *known < version)
+    }
+
+    /// The highest version of the deny list at that place, if there was one.
+    pub(crate) fn deny_list_version(&self, place: &Path) -> Result<Option<u64>> {
+        let remembered = self.newest()?;
+        Ok(remembered
+            .deny_lists
+            .get(place)
+            .map(|(version, _)| *version))
     }
 
     /// Whether the clock has not gone back. Nothing is written.
@@ -203,60 +222,69 @@ impl Memory {
         Ok(())
     }
 
-    /// Changes what is remembered, on disk first. Another process may have
+    /// What is remembered by this process and, if there is a file, by others. A
+    /// file that has gone makes nothing forgotten.
+    fn newest(&self) -> Result<Remembered> {
+        let own = self.own();
+        Ok(
+            match self.path.as_deref().map(read).transpose()?.flatten() {
+                Some(on_disk) => on_disk.merged(&own),
+                None => own,
+            },
+        )
+    }
+
+    fn own(&self) -> Remembered {
+        let own = self.remembered.lock();
+        own.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is remembered, here and on disk. Another process may have
     /// written meanwhile: what it remembers is kept.
     fn change(&self, change: impl Fn(&mut Remembered)) -> Result<()> {
-        let mut remembered = self
+        let mut next = self.newest().unwrap_or_else(|_unreadable| self.own());
+        change(&mut next);
+        let written = self.write(&change);
+        *self
             .remembered
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut next = remembered.clone();
+            .unwrap_or_else(PoisonError::into_inner) = next;
+        written
+    }
+
+    fn write(&self, change: &impl Fn(&mut Remembered)) -> Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let unwritable = |cause: io::Error| unwritable(path, &cause);
+        let _alone = crate::file::lock(&path.with_extension("lock")).map_err(unwritable)?;
+        let before = read(path)?;
+        let mut next = self.newest()?;
         change(&mut next);
-        if next == *remembered {
+        if before.as_ref() == Some(&next) {
             return Ok(());
         }
-        if let Some(path) = &self.path {
-            let _alone = lock(path).map_err(|cause| unwritable(path, &cause))?;
-            next = read(path)?;
-            change(&mut next);
-            let text = serde_json::to_vec_pretty(&next)
-                .map_err(|cause| unwritable(path, &cause.into()))?;
-            crate::file::replace(path, &text).map_err(|cause| unwritable(path, &cause))?;
-        }
-        *remembered = next;
-        Ok(())
+        let text = serde_json::to_vec_pretty(&next).map_err(|cause| unwritable(cause.into()))?;
+        crate::file::replace(path, &text).map_err(unwritable)
     }
 }
 
-fn read(path: &Path) -> Result<Remembered> {
+/// What lies at `path`; none if there is no file.
+fn read(path: &Path) -> Result<Option<Remembered>> {
     let text = match read_trusted(path, MAX_MEMORY) {
         Ok(text) => text,
         Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
-            return Ok(Remembered::default());
+            return Ok(None);
         }
         Err(unreadable) => return Err(unreadable.into_error("memory of trust", path)),
     };
-    serde_json::from_str(&text).map_err(|cause| {
+    serde_json::from_str(&text).map(Some).map_err(|cause| {
         Error::new(
             Kind::ConfigInvalid,
             format!("{} is broken: {cause}.", path.display()),
         )
         .with_hint("Restore it from a backup. Without it, versions and deny lists that are too old are not known as such.")
     })
-}
-
-/// Held until the file is closed.
-fn lock(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.with_extension("lock"))?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-    Ok(file)
 }
 
 fn unwritable(path: &Path, cause: &io::Error) -> Error {
@@ -311,25 +339,57 @@ mod tests {
         let (one, other) = (Memory::open(&path).unwrap(), Memory::open(&path).unwrap());
         one.raise_floor(&name("a"), &version("1.0.0")).unwrap();
         other.raise_floor(&name("b"), &version("1.0.0")).unwrap();
-        let both = read(&path).unwrap();
+        let both = read(&path).unwrap().unwrap();
         assert_eq!(both.floors.len(), 2);
     }
 
     #[test]
     fn s13_a_deny_list_never_goes_back() {
-        let memory = Memory::transient();
-        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
-        memory.accept_deny_list(None).unwrap();
-        memory.accept_deny_list(Some((7, one))).unwrap();
-        memory.accept_deny_list(Some((7, one))).unwrap();
-        for found in [None, Some((6, one)), Some((7, other))] {
-            assert_eq!(
-                kind(memory.accept_deny_list(found)),
-                Some(Kind::RolledBack),
-                "{found:?}"
-            );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let (memory, other) = (Memory::open(&path).unwrap(), Memory::open(&path).unwrap());
+        let (place, elsewhere) = (Path::new("/deny.json"), Path::new("/other.json"));
+        let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+        memory.check_deny_list(place, None).unwrap();
+        memory.accept_deny_list(place, (7, one)).unwrap();
+        // What one process has accepted, another knows.
+        for memory in [&memory, &other] {
+            memory.check_deny_list(place, Some((7, one))).unwrap();
+            memory.check_deny_list(place, Some((8, two))).unwrap();
+            memory.check_deny_list(elsewhere, Some((1, two))).unwrap();
+            for found in [None, Some((6, one)), Some((7, two))] {
+                let refused = kind(memory.check_deny_list(place, found));
+                assert_eq!(refused, Some(Kind::RolledBack), "{found:?}");
+            }
         }
-        memory.accept_deny_list(Some((8, other))).unwrap();
+        other.accept_deny_list(place, (6, two)).unwrap();
+        assert_eq!(memory.deny_list_version(place).unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_memory_that_is_removed_under_a_host_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let memory = Memory::open(&path).unwrap();
+        memory.raise_floor(&name("a"), &version("2.0.0")).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let back = memory.check_floor(&name("a"), &version("1.0.0"));
+        assert_eq!(kind(back), Some(Kind::RolledBack));
+        memory.raise_floor(&name("b"), &version("1.0.0")).unwrap();
+        assert_eq!(read(&path).unwrap().unwrap().floors.len(), 2);
+    }
+
+    #[test]
+    fn whoever_holds_the_lock_stops_nobody_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.json");
+        let memory = Memory::open(&path).unwrap();
+        let _held = crate::file::lock(&path.with_extension("lock")).unwrap();
+        let refused = kind(memory.raise_floor(&name("a"), &version("1.0.0")));
+        assert_eq!(refused, Some(Kind::Internal));
+        use std::os::unix::fs::PermissionsExt;
+        let lock = std::fs::metadata(path.with_extension("lock")).unwrap();
+        assert_eq!(lock.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

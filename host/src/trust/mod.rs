@@ -11,11 +11,13 @@ mod memory;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::sync::watch as channel;
 
+use self::files::Remember;
 pub(crate) use self::files::Snapshot;
 pub use self::files::{TrustFiles, TrustSource};
 pub(crate) use self::memory::Memory;
@@ -28,8 +30,11 @@ use crate::manifest::Manifest;
 use crate::time::Clock;
 use crate::verify::{Rejected, Verdict, Verified, Verifier};
 
-/// How often files are looked at for which the kernel sends no notices.
-const LOOK: Timespec = Timespec {
+/// How often files are looked at for which the kernel sends no notices, and
+/// read again that could not be read.
+const LOOK: Duration = Duration::from_secs(1);
+
+const POLL: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
 };
@@ -46,7 +51,17 @@ pub(crate) struct Authority {
     /// The current one's, to be compared without a lock.
     generation: AtomicU64,
     changed: channel::Sender<u64>,
-    watch: Option<Mutex<Watch>>,
+    following: Option<Mutex<Following>>,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct Following {
+    watch: Watch,
+    /// When the files themselves were last looked at.
+    looked: Instant,
+    /// Why what lies on disk is not in force; it is tried again.
+    unread: Option<String>,
 }
 
 /// One snapshot and its verifier.
@@ -71,14 +86,14 @@ impl Authority {
         request: Override,
     ) -> Result<Arc<Self>> {
         let memory = source.memory()?;
-        let snapshot = source.read(&memory, 1)?;
-        let watch = watching(&snapshot)?;
+        let snapshot = source.read(&memory, 1, Remember::All)?;
+        let following = watching(&snapshot, &clock)?;
         let current = Current::new(snapshot, &clock, request);
         let authority = Arc::new(Self {
             current: RwLock::new(Arc::new(current)),
             generation: AtomicU64::new(1),
             changed: channel::Sender::new(1),
-            watch: watch.map(Mutex::new),
+            following: following.map(Mutex::new),
             source,
             memory,
             clock,
@@ -87,20 +102,29 @@ impl Authority {
         });
         authority.report_override()?;
         authority.report_age()?;
-        if authority.watch.is_some() {
-            follow(&authority)?;
-        }
+        follow(&authority)?;
         Ok(authority)
     }
 
     /// The generation of what is trusted now: files that changed before this
     /// call are read before it returns.
     pub(crate) fn generation(&self) -> u64 {
-        if let Some(watch) = &self.watch {
-            let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
-            self.refresh_if(watch.is_noticed(), watch);
+        if let Some(following) = &self.following {
+            let mut following = following.lock().unwrap_or_else(PoisonError::into_inner);
+            if following.watch.is_noticed() || self.is_due_again(&following) {
+                self.refresh(&mut following);
+            }
         }
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// What could not be read is tried again each second.
+    fn is_due_again(&self, following: &Following) -> bool {
+        following.unread.is_some() && self.since(following.looked) >= LOOK
+    }
+
+    fn since(&self, moment: Instant) -> Duration {
+        self.clock.monotonic().saturating_duration_since(moment)
     }
 
     /// Whether a verdict still stands.
@@ -146,28 +170,26 @@ impl Authority {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn refresh_if(&self, changed: bool, watch: MutexGuard<'_, Watch>) {
-        if changed {
-            self.refresh(watch);
-        }
-    }
-
-    /// Reads everything anew. The lock on the watch is held meanwhile, so that
-    /// a call that comes now waits for what is read.
-    fn refresh(&self, mut watch: MutexGuard<'_, Watch>) {
+    /// Reads everything anew. The lock is held meanwhile, so that a call that
+    /// comes now waits for what is read.
+    fn refresh(&self, following: &mut Following) {
         let next = self.generation.load(Ordering::Acquire).saturating_add(1);
-        watch.look();
-        let recorded = match self.source.read(&self.memory, next) {
-            Ok(snapshot) if snapshot.fingerprint == self.current().snapshot.fingerprint => Ok(()),
+        following.looked = self.clock.monotonic();
+        following.watch.look();
+        let recorded = match self.source.read(&self.memory, next, Remember::All) {
             Ok(snapshot) => {
-                if let Err(cause) = watch.follow(&snapshot.watched) {
+                following.unread = None;
+                if let Err(cause) = following.watch.follow(&snapshot.watched) {
                     tracing::warn!(%cause, "changes of trust may be seen late");
                 }
-                self.replace(snapshot, next)
+                self.take(snapshot, next)
             }
-            Err(error) => self
-                .reject(&error)
-                .and_then(|()| self.refresh_deny_list(next)),
+            Err(error) => {
+                // Denied first, told then.
+                let denied = self.refresh_deny_list(next);
+                let told = self.reject(&error, following);
+                denied.and(told)
+            }
         };
         if let Err(error) = recorded {
             tracing::warn!(
@@ -177,11 +199,21 @@ impl Authority {
         }
     }
 
-    fn reject(&self, error: &Error) -> Result<()> {
-        let event = Event::TrustRejected {
-            kind: error.kind(),
-            reason: error.message().to_owned(),
-        };
+    fn take(&self, snapshot: Snapshot, generation: u64) -> Result<()> {
+        if snapshot.fingerprint == self.current().snapshot.fingerprint {
+            return Ok(());
+        }
+        self.replace(snapshot, generation)
+    }
+
+    /// Told once for each reason, however often it is tried.
+    fn reject(&self, error: &Error, following: &mut Following) -> Result<()> {
+        let reason = error.message().to_owned();
+        if following.unread.replace(reason.clone()).as_ref() == Some(&reason) {
+            return Ok(());
+        }
+        let kind = error.kind();
+        let event = Event::TrustRejected { kind, reason };
         self.events.record(&Subject::default(), &event)
     }
 
@@ -250,29 +282,34 @@ impl Current {
     }
 }
 
-fn watching(snapshot: &Snapshot) -> Result<Option<Watch>> {
+fn watching(snapshot: &Snapshot, clock: &Arc<dyn Clock>) -> Result<Option<Following>> {
     if snapshot.watched.is_empty() {
         return Ok(None);
     }
-    Watch::new(&snapshot.watched).map(Some).map_err(|cause| {
+    let watch = Watch::new(&snapshot.watched).map_err(|cause| {
         Error::new(
             Kind::Internal,
             "The files that say what may run cannot be watched.",
         )
         .with_internal(cause)
-    })
+    })?;
+    Ok(Some(Following {
+        watch,
+        looked: clock.monotonic(),
+        unread: None,
+    }))
 }
 
 /// Follows the files from a thread of its own, so that a change stops what is
 /// running although no new call comes. It ends with the authority.
 fn follow(authority: &Arc<Authority>) -> Result<()> {
-    let weak = Arc::downgrade(authority);
-    let Some(watch) = &authority.watch else {
+    let Some(following) = &authority.following else {
         return Ok(());
     };
+    let weak = Arc::downgrade(authority);
     let notices = {
-        let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
-        watch.notices().map_err(no_thread)?
+        let following = following.lock().unwrap_or_else(PoisonError::into_inner);
+        following.watch.notices().map_err(no_thread)?
     };
     std::thread::Builder::new()
         .name("skillhost-trust".to_owned())
@@ -284,14 +321,21 @@ fn follow(authority: &Arc<Authority>) -> Result<()> {
 /// Waits for a notice, or a second; whether the authority is still there.
 fn wait_and_refresh(authority: &Weak<Authority>, notices: &impl std::os::fd::AsFd) -> bool {
     let mut polled = [PollFd::new(notices, PollFlags::IN)];
-    let ready = rustix::event::poll(&mut polled, Some(&LOOK));
+    // Woken too early, it looks too early.
+    let _ = rustix::event::poll(&mut polled, Some(&POLL));
     let Some(authority) = authority.upgrade() else {
         return false;
     };
-    if let Some(watch) = &authority.watch {
-        let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = watch.is_noticed() || (ready != Ok(1) && watch.looks_changed());
-        authority.refresh_if(changed, watch);
+    if let Some(following) = &authority.following {
+        let mut following = following.lock().unwrap_or_else(PoisonError::into_inner);
+        let noticed = following.watch.is_noticed();
+        // Notices of other files must not keep it from looking.
+        let due = authority.since(following.looked) >= LOOK;
+        if noticed || (due && (following.unread.is_some() || following.watch.looks_changed())) {
+            authority.refresh(&mut following);
+        } else if due {
+            following.looked = authority.clock.monotonic();
+        }
     }
     if let Err(error) = authority.report_age() {
         tracing::warn!(
@@ -299,6 +343,8 @@ fn wait_and_refresh(authority: &Weak<Authority>, notices: &impl std::os::fd::AsF
             "an old deny list was not recorded"
         );
     }
+    // A clock that went back is refused with the next call.
+    let _ = authority.check_clock();
     true
 }
 

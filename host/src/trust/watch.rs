@@ -59,6 +59,8 @@ impl Watch {
             | inotify::WatchFlags::MODIFY
             | inotify::WatchFlags::MOVE
             | inotify::WatchFlags::DELETE
+            | inotify::WatchFlags::DELETE_SELF
+            | inotify::WatchFlags::MOVE_SELF
             | inotify::WatchFlags::ATTRIB;
         let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
         for folder in folders {
