@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -16,6 +18,7 @@ use crate::config::{Unreadable, parse_age, read_bounded, read_trusted};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
 use crate::time::{Clock, SystemClock};
+use crate::trust::Memory;
 use crate::verify::{Denial, Denied, DenyList, MAX_DENY_LIST, PublicKey};
 
 /// Put components, keys or identities on the deny list, and sign it. Running hosts take the change up at once, and stop what is denied; no version of the list is ever taken back
@@ -45,6 +48,9 @@ pub(super) struct Revoke {
     /// Take these off the list instead
     #[arg(long, conflicts_with_all = ["signed_after", "reason"])]
     lift: bool,
+    /// Begin an empty list above the version that was in force; for when the last one is lost
+    #[arg(long, conflicts_with = "lift")]
+    anew: bool,
     /// How long the list counts; nothing runs past that without a newer one
     #[arg(long, value_name = "TIME", default_value = "90 days", value_parser = parse_age)]
     expires_in: SignedDuration,
@@ -74,7 +80,8 @@ impl Revoke {
         let file = self.file(session)?;
         let key = self.key.load()?;
         let trusted = accepted_keys(session, &file, key.public())?;
-        let known = open(&file, &trusted)?;
+        let _alone = lock(&file)?;
+        let known = self.known(&file, &trusted, session)?;
         let list = self.next(known)?;
         let text = list.sign(&key).map_err(signing)?;
         crate::file::replace(&file, text.as_bytes()).map_err(|cause| {
@@ -99,10 +106,10 @@ impl Revoke {
             .trust
             .as_ref()
             .and_then(|trust| trust.deny.as_ref());
-        let file = self
-            .file
-            .clone()
-            .or_else(|| configured.map(|deny| deny.file.clone()));
+        let named = self.file.as_deref().map(resolved);
+        let configured = configured.map(|deny| deny.file.clone());
+        let same = |file: &PathBuf| named.as_ref().is_none_or(|named| *named == resolved(file));
+        let file = configured.filter(same).or(named.clone());
         file.ok_or_else(|| {
             Error::new(
                 Kind::InvalidRequest,
@@ -110,6 +117,32 @@ impl Revoke {
             )
             .with_hint("Name it with --file, or as `file` under [trust.deny-list].")
         })
+    }
+
+    /// The list that is there, which must be the newest that a host has seen; or
+    /// an empty one in the place of one that is lost.
+    fn known(
+        &self,
+        file: &Path,
+        keys: &[PublicKey],
+        session: &Session,
+    ) -> Result<Option<DenyList>> {
+        let memory = Memory::open(&session.places.memory())?;
+        if self.anew {
+            let lost = memory.deny_list_version(file)?;
+            return Ok(lost.map(|version| DenyList {
+                version,
+                issued: Timestamp::UNIX_EPOCH,
+                expires: Timestamp::UNIX_EPOCH,
+                entries: Vec::new(),
+            }));
+        }
+        let Some((list, text)) = open(file, keys)? else {
+            memory.check_deny_list(file, None)?;
+            return Ok(None);
+        };
+        memory.check_deny_list(file, Some((list.version, Digest::of(text.as_bytes()))))?;
+        Ok(Some(list))
     }
 
     /// The list of the next version.
@@ -186,7 +219,32 @@ fn accepted_keys(session: &Session, file: &Path, own: &PublicKey) -> Result<Vec<
     }
 }
 
-fn open(file: &Path, keys: &[PublicKey]) -> Result<Option<DenyList>> {
+/// Nobody else changes the list meanwhile.
+fn lock(file: &Path) -> Result<std::fs::File> {
+    let lock = file.with_added_extension("lock");
+    crate::file::lock(&lock).map_err(|cause| {
+        let problem = format!(
+            "The deny list {} cannot be locked: {cause}.",
+            file.display()
+        );
+        Error::new(Kind::InvalidRequest, problem).with_hint("Try again.")
+    })
+}
+
+/// The one way in which a list's place is written, by which its version is
+/// remembered.
+fn resolved(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_cause| file.to_owned());
+    let folder = absolute
+        .parent()
+        .and_then(|folder| folder.canonicalize().ok());
+    match (folder, absolute.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => absolute,
+    }
+}
+
+fn open(file: &Path, keys: &[PublicKey]) -> Result<Option<(DenyList, String)>> {
     let text = match read_trusted(file, MAX_DENY_LIST) {
         Ok(text) => text,
         Err(Unreadable::File(cause)) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -194,13 +252,14 @@ fn open(file: &Path, keys: &[PublicKey]) -> Result<Option<DenyList>> {
         }
         Err(unreadable) => return Err(unreadable.into_error("deny list", file)),
     };
-    DenyList::open(&text, keys).map(Some).map_err(|cause| {
+    let list = DenyList::open(&text, keys).map_err(|cause| {
         Error::new(
             Kind::TrustRootInvalid,
             format!("The deny list {} is not accepted: {cause}.", file.display()),
         )
-        .with_hint("Put a good one back before you add to it, or begin another one with --file.")
-    })
+        .with_hint("Put a good one back before you add to it; if it is lost, begin another one above it with --anew.")
+    })?;
+    Ok(Some((list, text)))
 }
 
 fn digest(component: &str) -> Result<Digest> {
@@ -219,7 +278,8 @@ fn digest(component: &str) -> Result<Digest> {
 fn key_id(key: &str) -> Result<String> {
     let invalid = |problem: String| Error::new(Kind::InvalidRequest, format!("{key}: {problem}."));
     let path = Path::new(key);
-    if !path.exists() && key.len() == 44 && key.ends_with('=') {
+    let id = STANDARD.decode(key).ok().filter(|id| id.len() == 32);
+    if !path.exists() && id.is_some() {
         return Ok(key.to_owned());
     }
     let pem = read_bounded(path, 16 * 1024).map_err(|cause| invalid(cause.to_string()))?;

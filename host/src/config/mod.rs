@@ -248,11 +248,14 @@ pub(crate) enum Unreadable {
 /// Reads a file that decides what runs, of at most `max` bytes: only this user
 /// and root may be able to write it. What is checked is the file that is read.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(Unreadable::File)?;
+    // In a folder with the sticky bit nobody replaces or removes another's files.
+    if folder.mode() & 0o1000 == 0 && is_exposed(&folder) {
+        return Err(Unreadable::Exposed);
+    }
     let file = open(path).map_err(Unreadable::File)?;
-    let metadata = file.metadata().map_err(Unreadable::File)?;
-    let owner = metadata.uid();
-    let own = owner == 0 || owner == rustix::process::geteuid().as_raw();
-    if !own || metadata.mode() & 0o022 != 0 {
+    if is_exposed(&file.metadata().map_err(Unreadable::File)?) {
         return Err(Unreadable::Exposed);
     }
     let text = take_at_most(file, max).map_err(Unreadable::File)?;
@@ -262,6 +265,13 @@ pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> 
 /// Reads a file that somebody names on the command line; none if it is larger.
 pub(crate) fn read_bounded(path: &Path, max: u64) -> io::Result<Option<String>> {
     take_at_most(fs::File::open(path)?, max)
+}
+
+/// Whether others than this user and root may write it.
+fn is_exposed(metadata: &fs::Metadata) -> bool {
+    let owner = metadata.uid();
+    let own = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    !own || metadata.mode() & 0o022 != 0
 }
 
 /// Opens a regular file; a pipe is not waited for.
@@ -283,6 +293,7 @@ fn take_at_most(file: fs::File, max: u64) -> io::Result<Option<String>> {
 
 impl Unreadable {
     pub(crate) fn into_error(self, what: &str, path: &Path) -> Error {
+        let folder = path.parent().unwrap_or(path);
         let path = path.display();
         match self {
             Self::File(cause) => Error::new(
@@ -291,9 +302,12 @@ impl Unreadable {
             ),
             Self::Exposed => Error::new(
                 Kind::ConfigInsecure,
-                format!("The {what} {path} may be written by others."),
+                format!("The {what} {path} may be written or replaced by others."),
             )
-            .with_hint(format!("Make it your own, and run `chmod go-w {path}`.")),
+            .with_hint(format!(
+                "Make it and its folder your own, and run `chmod go-w {path} {}`.",
+                folder.display()
+            )),
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Record, Sink};
@@ -15,6 +16,8 @@ use crate::error::{Error, Kind, Result};
 pub struct AuditLog {
     path: PathBuf,
     file: Mutex<File>,
+    /// The last line has no end, so that the next must not follow it.
+    torn: AtomicBool,
 }
 
 impl AuditLog {
@@ -29,16 +32,27 @@ impl AuditLog {
             fs::create_dir_all(folder).map_err(unavailable)?;
         }
         let file = File::options()
+            .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
             .open(path)
             .map_err(unavailable)?;
         Ok(Self {
+            torn: AtomicBool::new(ends_within_a_line(&file).map_err(unavailable)?),
             path: path.to_owned(),
             file: Mutex::new(file),
         })
     }
+}
+
+fn ends_within_a_line(file: &File) -> std::io::Result<bool> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if let Some(offset) = length.checked_sub(1) {
+        file.read_exact_at(&mut last, offset)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 impl Sink for AuditLog {
@@ -50,8 +64,13 @@ impl Sink for AuditLog {
         line.push(b'\n');
         // A line is whole or not written: nothing is left half-done by a panic.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line)
-            .map_err(|cause| unavailable(&self.path, &cause))
+        if self.torn.swap(false, Ordering::Relaxed) {
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line).map_err(|cause| {
+            self.torn.store(true, Ordering::Relaxed);
+            unavailable(&self.path, &cause)
+        })
     }
 }
 

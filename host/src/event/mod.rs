@@ -207,12 +207,12 @@ impl Event {
         match self {
             Self::SkillLoaded { .. }
             | Self::VerifyPassed { .. }
-            | Self::TrustChanged { .. }
             | Self::InvocationStarted { .. }
             | Self::InvocationFinished { .. }
             | Self::OutputTruncated { .. } => Severity::Info,
             Self::SkillRejected { .. }
             | Self::TrustStale { .. }
+            | Self::TrustChanged { .. }
             | Self::PolicyDenied { .. }
             | Self::CapabilityDenied { .. }
             | Self::EgressDenied { .. }

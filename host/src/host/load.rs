@@ -32,11 +32,14 @@ impl Host {
         if self.upholds(&current) {
             return Ok(current);
         }
-        // What was passed over may be approved now.
-        match (current.is_unchanged(), &current.passed_over) {
-            (true, None) => return self.judge_anew(&current, None, subject),
-            (true, Some(_)) => {}
-            (false, _) => self.events.record(subject, &Event::ArtifactChanged {})?,
+        if current.is_unchanged() && current.passed_over.is_none() {
+            match self.judge_anew(&current, None, subject) {
+                // A signature that was added since may be what is missing.
+                Err(error) if error.kind().is_trust() => {}
+                judged => return judged,
+            }
+        } else if !current.is_unchanged() {
+            self.events.record(subject, &Event::ArtifactChanged {})?;
         }
         let mut trail = Trail::of(Subject {
             invocation: subject.invocation.clone(),
@@ -45,18 +48,10 @@ impl Host {
             ..Subject::of_file(&current.path)
         });
         match self.load_from(&current.path, Some(&current), &mut trail) {
-            Ok(loaded) if loaded.manifest.name == *name => Ok(loaded),
-            Ok(loaded) => Err(Error::new(
-                Kind::ArtifactChanged,
-                format!(
-                    "The file of `{name}` now holds the skill `{}`.",
-                    loaded.manifest.name
-                ),
-            )),
             Err(error) if matches!(error.kind(), Kind::NotApproved | Kind::RolledBack) => {
                 self.judge_anew(&current, trail.sources, subject)
             }
-            Err(error) => Err(gone(error)),
+            loaded => loaded.map_err(gone),
         }
     }
 
@@ -103,8 +98,7 @@ impl Host {
             Ok((loaded, compile_ms)) => {
                 let loaded = Arc::new(loaded);
                 trail.subject.describe(&loaded);
-                self.registry
-                    .insert(Arc::clone(&loaded))
+                self.register(&loaded)
                     .map_err(|error| self.rejected(trail, error))?;
                 self.events
                     .record(&trail.subject, &Event::SkillLoaded { compile_ms })?;
@@ -126,6 +120,9 @@ impl Host {
         trail.sources = Some(artifact.sources().clone());
         let verified = self.judge(artifact, trail)?;
         let manifest = manifest(verified.inner())?;
+        if let Some(known) = known {
+            still_named(&manifest, &known.manifest)?;
+        }
         trail.subject.skill = Some(manifest.name.to_string());
         trail.subject.version = Some(manifest.version.to_string());
         self.authority.approve(&manifest, verified.verdict())?;
@@ -139,7 +136,6 @@ impl Host {
             Ok(grant) => Ok(open(grant)?),
             Err(denied) => Err(denied),
         };
-        let signed = !verified.verdict().is_unsigned();
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -156,11 +152,17 @@ impl Host {
             passed_over: None,
             manifest: Arc::new(manifest),
         };
-        // What nobody signed must not make a signed version too old.
-        if signed {
-            self.authority.accepted(&loaded.manifest)?;
-        }
         Ok((loaded, compile_ms))
+    }
+
+    /// Makes it callable, and remembers its version. What nobody signed must not
+    /// make a signed version too old.
+    fn register(&self, loaded: &Arc<Loaded>) -> Result<()> {
+        self.registry.insert(Arc::clone(loaded))?;
+        if loaded.verdict().is_unsigned() {
+            return Ok(());
+        }
+        self.authority.accepted(&loaded.manifest)
     }
 
     /// Verifies, and records how that was decided.
@@ -269,6 +271,19 @@ fn manifest(artifact: &Artifact) -> Result<Manifest> {
         )
         .with_hint("Build it with `skillhost build`, which writes the manifest.")
     })
+}
+
+fn still_named(manifest: &Manifest, known: &Manifest) -> Result<()> {
+    if manifest.name == known.name {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::ArtifactChanged,
+        format!(
+            "The file of `{}` now holds the skill `{}`.",
+            known.name, manifest.name
+        ),
+    ))
 }
 
 fn open(grant: Grant) -> Result<Granted> {

@@ -6,7 +6,9 @@ mod record;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Semaphore, watch};
 use wasmtime::component::Linker;
@@ -28,6 +30,9 @@ use crate::sandbox::egress::{Network, SystemNetwork};
 use crate::sandbox::{self, Observer, Parts, State};
 use crate::time::Clock;
 use crate::trust::{Authority, TrustSource};
+
+/// The longest wait for the end of a verdict before it is looked at again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// What an operator decides about one skill.
 #[derive(Debug, Clone, Default)]
@@ -187,34 +192,68 @@ impl Host {
         // sign of something else.
         for _ in 0..3 {
             subject.describe(&loaded);
-            let (schemas, granted) = self.admit(invocation, subject, &loaded)?;
-            let limits = *granted.grant.limits();
-            schemas.admit(&invocation.input, limits.input)?;
-            let deadline = tokio::time::Instant::now() + limits.timeout;
-            let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
-            let store = self.store(invocation, &loaded, granted, observer.clone(), deadline)?;
-            let changes = self.authority.subscribe();
-            if self.upholds(&loaded) {
-                self.admit_unsigned(subject, &loaded)?;
-                let _ticking = self.compiler.tick();
-                let withdrawn = self.withdrawn(&loaded, changes);
-                let call = Call {
-                    invocation,
-                    limits: &limits,
-                    deadline,
-                };
-                let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
-                check_output(schemas, &mut ended);
-                explain_denial(&observer, &mut ended);
-                return Ok((loaded, ended));
+            match self.try_call(invocation, subject, &loaded).await {
+                Some(ended) => return Ok((loaded, ended?)),
+                None => loaded = self.renewed(invocation, subject).await?,
             }
-            loaded = self.renew(&invocation.skill, subject).await?;
         }
         Err(Error::new(
             Kind::ArtifactChanged,
             "The skill's files keep changing while they are read.",
         )
         .with_hint("Replace a skill by renaming a complete file into place."))
+    }
+
+    /// Calls the skill; none if it is no longer as it was judged. A call that is
+    /// not admitted may be so by what lies on disk now.
+    async fn try_call(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        loaded: &Loaded,
+    ) -> Option<Result<Ended>> {
+        let admitted = self.admit(invocation, loaded);
+        let changes = self.authority.subscribe();
+        let (schemas, granted) = match admitted {
+            Ok(admitted) => admitted,
+            Err(_) if !self.upholds(loaded) => return None,
+            Err(NotAdmitted::Refused(error)) => return Some(Err(error)),
+            Err(NotAdmitted::Denied(denied)) => return Some(Err(self.deny(subject, denied))),
+        };
+        let limits = *granted.grant.limits();
+        let deadline = tokio::time::Instant::now() + limits.timeout;
+        let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
+        let store = match self.store(invocation, loaded, granted, observer.clone(), deadline) {
+            Ok(store) => store,
+            Err(error) => return Some(Err(error)),
+        };
+        if !self.upholds(loaded) {
+            return None;
+        }
+        if let Err(error) = self.admit_unsigned(subject, loaded) {
+            return Some(Err(error));
+        }
+        let _ticking = self.compiler.tick();
+        let call = Call {
+            invocation,
+            limits: &limits,
+            deadline,
+        };
+        let withdrawn = self.withdrawn(loaded, changes);
+        let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
+        check_output(schemas, &mut ended);
+        explain_denial(&observer, &mut ended);
+        Some(Ok(ended))
+    }
+
+    /// The skill as it is to be judged now. What is recorded of a refusal is by
+    /// which trust it was refused.
+    async fn renewed(&self, invocation: &Invocation, subject: &mut Subject) -> Result<Arc<Loaded>> {
+        let renewed = self.renew(&invocation.skill, subject).await;
+        if renewed.is_err() {
+            subject.trust_generation = Some(self.authority.generation());
+        }
+        renewed
     }
 
     /// Whether what was verified still stands: the generation of trust, the
@@ -233,37 +272,54 @@ impl Host {
         Ok(())
     }
 
-    /// Waits until what is trusted changes so that the skill may no longer run.
+    /// Waits until the skill may no longer run: what is trusted has changed, or
+    /// its verdict has ended.
     async fn withdrawn(&self, loaded: &Loaded, mut changes: watch::Receiver<u64>) -> Error {
-        while changes.changed().await.is_ok() {
-            let artifact = loaded.compiled.verified().inner().clone();
-            let judged = self.authority.verify(artifact).map_err(Error::from);
-            let approved = judged.and_then(|verified| {
-                self.authority
-                    .check_lock(&loaded.manifest, verified.verdict())
-            });
-            if let Err(error) = approved {
-                return error;
+        let mut until = loaded.verdict().until();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    std::future::pending().await
+                },
+                () = self.reached(until) => {}
+            }
+            match self.judge_again(loaded) {
+                Ok(end) => until = end,
+                Err(error) => return error,
             }
         }
-        std::future::pending().await
+    }
+
+    /// Until when the skill may run by what is trusted now.
+    fn judge_again(&self, loaded: &Loaded) -> Result<Option<Timestamp>> {
+        let artifact = loaded.compiled.verified().inner().clone();
+        let verified = self.authority.verify(artifact)?;
+        self.authority
+            .check_lock(&loaded.manifest, verified.verdict())?;
+        Ok(verified.verdict().until())
+    }
+
+    async fn reached(&self, moment: Option<Timestamp>) {
+        let Some(moment) = moment else {
+            return std::future::pending().await;
+        };
+        let left = Duration::try_from(moment.duration_since(self.clock.wall()));
+        tokio::time::sleep(left.unwrap_or_default().min(LONGEST_SLEEP)).await;
     }
 
     fn admit<'a>(
         &self,
         invocation: &Invocation,
-        subject: &Subject,
         loaded: &'a Loaded,
-    ) -> Result<(&'a Schemas, &'a Granted)> {
+    ) -> Result<(&'a Schemas, &'a Granted), NotAdmitted<'a>> {
         let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
         let schemas = loaded
             .schemas
             .get(&tool.name)
             .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
-        match &*loaded.granted {
-            Ok(granted) => Ok((schemas, granted)),
-            Err(denied) => Err(self.deny(subject, denied)),
-        }
+        let granted = Result::as_ref(&loaded.granted).map_err(NotAdmitted::Denied)?;
+        schemas.admit(&invocation.input, granted.grant.limits().input)?;
+        Ok((schemas, granted))
     }
 
     fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
@@ -299,6 +355,18 @@ impl Host {
                 deadline,
             },
         )
+    }
+}
+
+/// Why a call does not reach the sandbox.
+enum NotAdmitted<'a> {
+    Refused(Error),
+    Denied(&'a Denied),
+}
+
+impl From<Error> for NotAdmitted<'_> {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
     }
 }
 

@@ -200,6 +200,9 @@ fn events_of(ended: &Ended) -> Vec<Event> {
                 reason,
                 detail: one_line(fault.error.internal().unwrap_or_default(), MAX_LINE),
             }),
+            Cause::Withdrawn if fault.error.kind() == Kind::NotApproved => {
+                events.push(Event::ToolChanged { reason });
+            }
             Cause::Withdrawn => events.push(Event::SkillRevoked { reason }),
             Cause::Panic => events.push(Event::HostPanicked {}),
             Cause::Guest | Cause::Cancelled => {}

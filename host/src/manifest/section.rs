@@ -45,6 +45,12 @@ pub enum SectionError {
 
 /// Reads the sections of a component, compiling and running nothing.
 pub fn read(bytes: &[u8]) -> Result<Sections<'_>, SectionError> {
+    scan(bytes, true)
+}
+
+/// Reads the sections; names are left out unless they are wanted, since there
+/// may be millions.
+fn scan(bytes: &[u8], names: bool) -> Result<Sections<'_>, SectionError> {
     check_preamble(bytes)?;
     let malformed =
         |cause: wasmparser::BinaryReaderError| SectionError::Malformed(cause.to_string());
@@ -58,14 +64,14 @@ pub fn read(bytes: &[u8]) -> Result<Sections<'_>, SectionError> {
             Payload::CustomSection(section) if section.name() == SECTION => {
                 found = Some(outermost(found, (depth, section.data()))?);
             }
-            Payload::ComponentImportSection(section) if depth == 0 => {
+            Payload::ComponentImportSection(section) if names && depth == 0 => {
                 for import in section {
                     sections
                         .imports
                         .push(import.map_err(malformed)?.name.name.to_owned());
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 0 => {
+            Payload::ComponentExportSection(section) if names && depth == 0 => {
                 for export in section {
                     sections
                         .exports
@@ -86,7 +92,7 @@ pub(crate) fn skill_name(bytes: &[u8]) -> Option<String> {
     struct Named {
         name: String,
     }
-    let manifest = read(bytes).ok()?.manifest?;
+    let manifest = scan(bytes, false).ok()?.manifest?;
     let named: Named = serde_json::from_slice(manifest).ok()?;
     Some(named.name)
 }

@@ -182,12 +182,10 @@ impl<'a> Findings<'a> {
         if signature.times.is_empty() && !self.key_is_valid_now(signature) {
             return Err(Refusal::KeyNotValidNow);
         }
-        match (rule.max_age, signature.times.iter().min()) {
+        match (rule.max_age, self.too_old_at(signature, rule)) {
             (None, _) => Ok(()),
             (Some(_), None) => Err(Refusal::NoTime),
-            (Some(_), Some(_)) if self.too_old_at(signature, rule) <= Some(self.now) => {
-                Err(Refusal::TooOld)
-            }
+            (Some(_), Some(end)) if end <= self.now => Err(Refusal::TooOld),
             (Some(_), Some(_)) => Ok(()),
         }
     }
@@ -207,10 +205,17 @@ impl<'a> Findings<'a> {
         keys.find(|key| key.key.is_meant_by(hint))
     }
 
-    /// The moment from which on the signature is too old; `None` for never.
+    /// The moment from which on the signature is too old, if it can be told.
+    ///
+    /// A certificate lives for minutes, and the log says when. A key signs for
+    /// years, and whoever has an old signature of it can have that stamped anew:
+    /// it may be as old as the key, so the key's `not-before` counts.
     fn too_old_at(&self, signature: &Signature, rule: &Rule) -> Option<Timestamp> {
         let age = rule.max_age?;
-        let made = signature.times.iter().min()?;
+        let made = match self.key(signature) {
+            Some(key) => key.not_before,
+            None => signature.times.iter().min().copied(),
+        }?;
         Some(made.saturating_add(age).unwrap_or(Timestamp::MAX))
     }
 

@@ -8,6 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use sigstore_crypto::{KeyAlgorithm, VerificationKey, sha256};
 use sigstore_types::DerPublicKey;
 
+/// Bytes of a SubjectPublicKeyInfo of P-256 with an uncompressed point
+/// (RFC 5480, section 2.2).
+const UNCOMPRESSED: usize = 91;
+
 /// An ECDSA P-256 public key (FIPS 186-5), the one kind that every Sigstore
 /// client verifies offline.
 #[derive(Clone)]
@@ -25,6 +29,11 @@ pub enum KeyError {
     /// Another algorithm.
     #[error("it is no ECDSA P-256 key; make one with `skillhost keygen`")]
     NotP256,
+    /// A form in which signatures are never verified.
+    #[error(
+        "its point is compressed; write it uncompressed (`openssl ec -conv_form uncompressed`)"
+    )]
+    Compressed,
 }
 
 impl PublicKey {
@@ -38,6 +47,9 @@ impl PublicKey {
         let verification = VerificationKey::from_spki(&der).map_err(|_cause| KeyError::NotP256)?;
         if verification.scheme().key_algorithm() != KeyAlgorithm::EcdsaP256 {
             return Err(KeyError::NotP256);
+        }
+        if der.as_bytes().len() != UNCOMPRESSED {
+            return Err(KeyError::Compressed);
         }
         Ok(Self {
             der,

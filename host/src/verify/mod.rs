@@ -266,7 +266,10 @@ impl Verifier {
     pub fn verify(&self, artifact: Artifact) -> Result<Verified<Artifact>, Box<Rejected>> {
         let verdict = judge::judge(&self.trust, &artifact, self.clock.wall());
         #[cfg(not(feature = "hardened"))]
-        let verdict = danger::let_pass(self.unsigned.as_ref(), verdict, &artifact);
+        let verdict = {
+            let until = self.trust.deny.as_ref().map(|deny| deny.expires);
+            danger::let_pass(self.unsigned.as_ref(), verdict, &artifact, until)
+        };
         Ok(Verified {
             verdict: verdict?,
             inner: artifact,

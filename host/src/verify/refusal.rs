@@ -47,7 +47,9 @@ pub(super) enum Refusal {
     Evidence(String),
     #[error("it is in no transparency log, and the rule asks for that")]
     NotLogged,
-    #[error("nothing proves when it was made, and the rule limits its age")]
+    #[error(
+        "nothing says how old it may be, and the rule limits that: give its key a `not-before`"
+    )]
     NoTime,
     #[error("it says that it was made in the future; this host's clock may be behind")]
     Future,

@@ -110,7 +110,8 @@ pub struct Rule {
     pub any_of: BTreeSet<SignerName>,
     /// How many of `any_of`.
     pub minimum: u8,
-    /// How old a signature may be; it must then prove when it was made.
+    /// How old a signature may be. One of a managed key counts as old as the
+    /// key's `not_before`, which it must then have.
     pub max_age: Option<SignedDuration>,
     /// Whether each signature must be in a transparency log.
     pub transparency_log: bool,
