@@ -133,8 +133,9 @@ impl Authority {
         verdict.stands(self.generation(), now) && self.memory.is_later(now)
     }
 
-    /// Verifies by what is trusted now.
+    /// Verifies by what is trusted now, files that changed before included.
     pub(crate) fn verify(&self, artifact: Artifact) -> Result<Verified<Artifact>, Box<Rejected>> {
+        self.generation();
         self.current().verifier.verify(artifact)
     }
 
