@@ -55,7 +55,7 @@ impl Release {
         Self {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            digest: digest.into(),
+            digest,
             signers: signers.iter().cloned().collect(),
             definition: Definition::of(manifest),
         }
