@@ -91,6 +91,8 @@ impl Revoke {
             );
             Error::new(Kind::InvalidRequest, problem)
         })?;
+        let signed = (list.version, Digest::of(text.as_bytes()));
+        Memory::open(&session.places.memory())?.accept_deny_list(&file, signed)?;
         if self.json {
             print_json(&json!({"file": file, "list": list}))?;
         } else {
