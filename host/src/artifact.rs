@@ -277,6 +277,7 @@ fn read_bundle(directory: &Dir, folder: &Path, name: String) -> Result<(Bundle, 
             Kind::SignatureInvalid,
             format!("The signature bundle {name} is larger than {MAX_BUNDLE} bytes."),
         )
+        .with_hint("Remove it: a bundle has a few thousand bytes.")
     })?;
     let json = String::from_utf8(bytes).map_err(|_cause| {
         Error::new(
@@ -293,6 +294,7 @@ fn too_many() -> Error {
         Kind::SignatureInvalid,
         format!("There are more than {MAX_BUNDLES} signature bundles beside the component."),
     )
+    .with_hint("Keep those of the signers whom the trust policy names.")
 }
 
 fn split(path: &Path) -> Result<(PathBuf, String)> {

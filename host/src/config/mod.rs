@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use toml::Spanned;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::SkillPolicy;
@@ -209,10 +210,14 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let page = Page { text, path };
         let invalid = |problem: String| page.invalid(problem);
-        let document: Document =
-            toml::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
+        let document: Document = toml::from_str(text)
+            .map_err(|cause| invalid(cause.to_string().trim_end().to_owned()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        let trust = document.trust.map(|trust| trust.read(&page)).transpose()?;
+        let trust = document.trust.map(|trust| {
+            let start = trust.span().start;
+            trust.into_inner().read(&page, start)
+        });
+        let trust = trust.transpose()?;
         let policies = document
             .skill
             .into_iter()
@@ -315,7 +320,7 @@ impl Unreadable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    trust: Option<TrustTable>,
+    trust: Option<Spanned<TrustTable>>,
     #[serde(default)]
     limits: LimitsChange,
     #[serde(default)]

@@ -80,7 +80,7 @@ impl Page<'_> {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TrustTable {
     preset: Option<PresetWord>,
-    threshold: Option<NonZeroU8>,
+    threshold: Option<Spanned<Count>>,
     root: Option<PathBuf>,
     #[serde(default)]
     signers: BTreeMap<String, Spanned<SignerTable>>,
@@ -90,8 +90,22 @@ pub(super) struct TrustTable {
     max_age: Option<SignedDuration>,
     transparency_log: Option<bool>,
     pinned: Option<bool>,
-    provenance: Option<ProvenanceTable>,
+    provenance: Option<Spanned<ProvenanceTable>>,
     deny_list: Option<Spanned<DenyTable>>,
+}
+
+/// So many signers.
+#[derive(Clone, Copy)]
+struct Count(u8);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer).ok();
+        let count = number.and_then(|number| u8::try_from(number).ok());
+        count.map(Self).ok_or_else(|| {
+            serde::de::Error::custom("this is no number of signers; write one from 1 to 255")
+        })
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -106,14 +120,17 @@ enum PresetWord {
 #[serde(deny_unknown_fields)]
 struct SignerTable {
     #[serde(default)]
-    keys: Vec<KeyEntry>,
+    keys: Vec<Spanned<KeyEntry>>,
     #[serde(default)]
-    identities: Vec<IdentityTable>,
+    identities: Vec<Spanned<IdentityTable>>,
 }
 
+/// A field that is not known must not be passed over: a misspelt `not-after`
+/// would make a key valid for ever.
 #[derive(Deserialize)]
 #[serde(
     untagged,
+    deny_unknown_fields,
     expecting = "a key is a file name, or a table of `file`, `not-before` and `not-after` (such as \"2026-01-01T00:00:00Z\")"
 )]
 enum KeyEntry {
@@ -141,7 +158,7 @@ struct RuleTable {
     #[serde(default)]
     all_of: BTreeSet<String>,
     any_of: Option<BTreeSet<String>>,
-    minimum: Option<u8>,
+    minimum: Option<Count>,
     #[serde(default, deserialize_with = "age")]
     max_age: Option<SignedDuration>,
     transparency_log: Option<bool>,
@@ -182,15 +199,12 @@ struct Demands {
 }
 
 impl TrustTable {
-    pub(super) fn read(self, page: &Page<'_>) -> Result<TrustSettings> {
+    /// `start` is where the table begins in the text.
+    pub(super) fn read(self, page: &Page<'_>, start: usize) -> Result<TrustSettings> {
         let mut files = Vec::new();
         let mut signers = Vec::new();
         for (name, table) in &self.signers {
-            signers.push(
-                table
-                    .get_ref()
-                    .read(name, page, table.span().start, &mut files)?,
-            );
+            signers.push(table.get_ref().read(name, page, &mut files)?);
         }
         let deny = self.deny_list.as_ref();
         let deny = deny.map(|table| table.get_ref().read(page, table.span().start, &mut files));
@@ -202,26 +216,72 @@ impl TrustTable {
             policy: None,
             files,
         };
-        // `preset = "permissive"` alone trusts the author's own key.
-        if signers.is_empty() && preset == Some(Preset::Permissive) && self.rules.is_empty() {
+        if signers.is_empty() && self.asks_only_for(Preset::Permissive) {
             return Ok(settings);
         }
-        let rules = self.rules(page, &signers)?;
-        let policy = TrustPolicy::with_rules(preset.unwrap_or_default(), signers, rules);
-        let policy = policy.map_err(|cause| page.invalid(format_args!("[trust]: {cause}.")))?;
+        let policy = self.policy(page, signers, start)?;
         Ok(TrustSettings {
             policy: Some(policy),
             ..settings
         })
     }
 
+    /// `preset = "permissive"` alone trusts the author's own key. Whoever asks for
+    /// more has to say of whom.
+    fn asks_only_for(&self, preset: Preset) -> bool {
+        self.preset.map(Preset::from) == Some(preset)
+            && self.rules.is_empty()
+            && self.threshold.is_none()
+            && self.max_age.is_none()
+            && self.transparency_log.is_none()
+            && self.pinned.is_none()
+            && self.provenance.is_none()
+    }
+
+    fn policy(&self, page: &Page<'_>, signers: Vec<Signer>, start: usize) -> Result<TrustPolicy> {
+        let invalid =
+            |cause: PolicyError| page.invalid_at(self.place(&cause).unwrap_or(start), cause);
+        let threshold = self.threshold(page)?;
+        if signers.is_empty() {
+            return Err(invalid(PolicyError::NoSigners));
+        }
+        let preset = self.preset.map_or_else(Preset::default, Preset::from);
+        let rules = self.rules(page, &signers, threshold, &invalid)?;
+        TrustPolicy::with_rules(preset, signers, rules).map_err(invalid)
+    }
+
+    /// Where that stands which an error is about.
+    fn place(&self, cause: &PolicyError) -> Option<usize> {
+        match cause {
+            PolicyError::NoKeys(name)
+            | PolicyError::NeverValid(name)
+            | PolicyError::SharedKey(_, name) => {
+                self.signers.get(name.as_str()).map(|it| it.span().start)
+            }
+            PolicyError::Shadowed(pattern, _) => {
+                let is_meant =
+                    |rule: &&Spanned<RuleTable>| rule.get_ref().skills == pattern.to_string();
+                self.rules.iter().rfind(is_meant).map(|it| it.span().start)
+            }
+            PolicyError::UnknownSigner(_) => self.provenance.as_ref().map(|it| it.span().start),
+            PolicyError::Threshold { .. } | PolicyError::TooFew { .. } => {
+                self.threshold.as_ref().map(|it| it.span().start)
+            }
+            _ => None,
+        }
+    }
+
     /// The rules as they stand, and behind them the one for all other skills.
-    fn rules(&self, page: &Page<'_>, signers: &[Signer]) -> Result<Vec<Rule>> {
+    fn rules(
+        &self,
+        page: &Page<'_>,
+        signers: &[Signer],
+        threshold: Option<(NonZeroU8, usize)>,
+        invalid: &impl Fn(PolicyError) -> Error,
+    ) -> Result<Vec<Rule>> {
         let preset = self.preset.map_or_else(Preset::default, Preset::from);
         let known: BTreeSet<SignerName> = signers.iter().map(|it| it.name.clone()).collect();
-        let general = self
-            .demands(&known)
-            .map_err(|cause| page.invalid(format_args!("[trust]: {cause}.")))?;
+        let general = self.demands(&known).map_err(invalid)?;
         let mut rules = Vec::new();
         for table in &self.rules {
             let rule = table.get_ref().read(&general, preset, &known);
@@ -229,30 +289,56 @@ impl TrustTable {
             rules.push(checked.map_err(|cause| page.invalid_at(table.span().start, cause))?);
         }
         let covered = rules.iter().any(|rule| rule.skills == SkillPattern::all());
-        if covered && self.threshold.is_some() {
-            return Err(page.invalid("[trust]: `threshold` has no effect beside a rule for all skills; remove one of them."));
+        match threshold {
+            Some((_, start)) if covered => Err(page.invalid_at(
+                start,
+                "`threshold` has no effect beside a rule for all skills; remove one of them",
+            )),
+            _ if covered => Ok(rules),
+            threshold => {
+                let threshold = threshold.map_or_else(|| preset.minimum(), |(count, _)| count);
+                rules.push(general.of_all(known, threshold));
+                Ok(rules)
+            }
         }
-        if !covered {
-            let threshold = self.threshold.unwrap_or_else(|| preset.minimum());
-            rules.push(Rule {
-                max_age: general.max_age,
-                transparency_log: general.transparency_log,
-                pinned: general.pinned,
-                provenance: general.provenance,
-                ..Rule::any_of(known, threshold)
-            });
-        }
-        Ok(rules)
+    }
+
+    /// And where it stands.
+    fn threshold(&self, page: &Page<'_>) -> Result<Option<(NonZeroU8, usize)>> {
+        let Some(threshold) = &self.threshold else {
+            return Ok(None);
+        };
+        let start = threshold.span().start;
+        let count = NonZeroU8::new(threshold.get_ref().0).ok_or_else(|| {
+            page.invalid_at(
+                start,
+                "`threshold = 0` would let run what nobody signed; write how many must sign",
+            )
+        })?;
+        Ok(Some((count, start)))
     }
 
     fn demands(&self, known: &BTreeSet<SignerName>) -> Result<Demands, PolicyError> {
-        let provenance = self.provenance.clone();
+        let provenance = self.provenance.clone().map(Spanned::into_inner);
         Ok(Demands {
             max_age: self.max_age,
             transparency_log: self.transparency_log.unwrap_or_default(),
             pinned: self.pinned.unwrap_or_default(),
             provenance: provenance.map(|table| table.read(known)).transpose()?,
         })
+    }
+}
+
+impl Demands {
+    /// The rule for all skills that no other rule is for.
+    fn of_all(self, signers: BTreeSet<SignerName>, threshold: NonZeroU8) -> Rule {
+        Rule {
+            max_age: self.max_age,
+            transparency_log: self.transparency_log,
+            pinned: self.pinned,
+            provenance: self.provenance,
+            ..Rule::any_of(signers, threshold)
+        }
     }
 }
 
@@ -267,16 +353,10 @@ impl From<PresetWord> for Preset {
 }
 
 impl SignerTable {
-    fn read(
-        &self,
-        name: &str,
-        page: &Page<'_>,
-        offset: usize,
-        files: &mut Vec<PathBuf>,
-    ) -> Result<Signer> {
+    fn read(&self, name: &str, page: &Page<'_>, files: &mut Vec<PathBuf>) -> Result<Signer> {
         let mut keys = Vec::new();
         for entry in &self.keys {
-            let (file, not_before, not_after) = match entry {
+            let (file, not_before, not_after) = match entry.get_ref() {
                 KeyEntry::File(file) => (file, None, None),
                 KeyEntry::Valid {
                     file,
@@ -285,16 +365,17 @@ impl SignerTable {
                 } => (file, *not_before, *not_after),
             };
             keys.push(TrustedKey {
-                key: read_key(file, page, offset, files)?,
+                key: read_key(file, page, entry.span().start, files)?,
                 not_before,
                 not_after,
             });
         }
         let mut identities = Vec::new();
         for table in &self.identities {
+            let start = table.span().start;
             let named =
-                |problem| page.invalid_at(offset, format_args!("signer `{name}`: {problem}"));
-            identities.push(table.read().map_err(named)?);
+                |problem| page.invalid_at(start, format_args!("signer `{name}`: {problem}"));
+            identities.push(table.get_ref().read().map_err(named)?);
         }
         Ok(Signer {
             name: SignerName::new(name),
@@ -342,7 +423,7 @@ impl RuleTable {
             skills: SkillPattern::parse(&self.skills)?,
             minimum: self
                 .minimum
-                .unwrap_or_else(|| u8::try_from(least).unwrap_or(u8::MAX)),
+                .map_or_else(|| u8::try_from(least).unwrap_or(u8::MAX), |count| count.0),
             all_of,
             any_of,
             max_age: self.max_age.or(general.max_age),
@@ -420,8 +501,11 @@ fn read_key(
 }
 
 fn age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedDuration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_age(&text).map(Some).map_err(serde::de::Error::custom)
+    use serde::de::Error;
+    let text = String::deserialize(deserializer).map_err(|_cause| {
+        Error::custom("a length of time is text, for example `\"90 days\"` or `\"12h\"`")
+    })?;
+    parse_age(&text).map(Some).map_err(Error::custom)
 }
 
 /// Reads a length of time such as `90 days` or `12h`; a day has 24 hours.

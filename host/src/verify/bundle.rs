@@ -288,16 +288,16 @@ fn statement(
     if envelope.payload_type != IN_TOTO {
         return Err(Refusal::NotAStatement);
     }
-    let statement: Statement =
-        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_cause| Refusal::Malformed)?;
+    let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
+        .map_err(|_cause| Refusal::NotAStatement)?;
     if !STATEMENTS.contains(&statement.type_.as_str()) {
         return Err(Refusal::NotAStatement);
     }
+    if statement.subject.len() != 1 {
+        return Err(Refusal::NotOneSubject);
+    }
     if !statement.matches_sha256(digest) {
         return Err(Refusal::OtherBytes);
-    }
-    if statement.subject.len() != 1 {
-        return Err(Refusal::SeveralSubjects);
     }
     if statement.predicate_type == APPROVAL {
         return Ok(Says::Approved);

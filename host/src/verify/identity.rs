@@ -135,7 +135,8 @@ fn shaped(identity: &str) -> Result<&str, IdentityError> {
 fn home(identity: &str) -> Option<&str> {
     if let Some((scheme, rest)) = identity.split_once("://") {
         let host = rest.find('/')?;
-        let long_enough = !scheme.is_empty() && host > 0;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'*';
+        let long_enough = !scheme.is_empty() && scheme.bytes().all(plain) && host > 0;
         return identity
             .get(..scheme.len() + 3 + host + 1)
             .filter(|_| long_enough);

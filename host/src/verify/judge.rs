@@ -4,7 +4,7 @@
 //! good, does it name the component, are there signatures, which rule is for
 //! the skill, which signatures count, are they enough, is there provenance.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use super::provenance::Attested;
 use super::refusal::Refusal;
 use super::rule::Rule;
 use super::signer::{SignerName, TrustedKey};
+use super::tally::{self, Signed};
 use super::{Decision, Environment, Rejected, Trust, Verdict};
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind};
@@ -25,8 +26,10 @@ struct Findings<'a> {
     now: Timestamp,
     total: usize,
     rule: Option<&'a Rule>,
-    /// One signature for each signer that counts.
-    counted: BTreeMap<SignerName, Signature>,
+    /// Approvals that hold.
+    signed: Vec<Signed<'a>>,
+    /// Whose approvals count.
+    counted: BTreeSet<SignerName>,
     refusals: Vec<(&'a str, Refusal)>,
     attested: Vec<(&'a str, SignerName, Attested)>,
     /// Moments at which one of them no longer counts.
@@ -45,7 +48,8 @@ pub(super) fn judge(
         now,
         total: artifact.bundles().len(),
         rule: None,
-        counted: BTreeMap::new(),
+        signed: Vec::new(),
+        counted: BTreeSet::new(),
         refusals: Vec::new(),
         attested: Vec::new(),
         ends: Vec::new(),
@@ -84,6 +88,7 @@ impl<'a> Findings<'a> {
                 self.refusals.push((&bundle.name, refusal));
             }
         }
+        self.count(rule);
         self.check_signers(rule)?;
         self.check_provenance(rule)
     }
@@ -140,7 +145,7 @@ impl<'a> Findings<'a> {
         })
     }
 
-    /// Counts the signature, if it is one that counts.
+    /// Keeps the signature, if it is one that may count.
     fn take(&mut self, name: &'a str, signature: Signature, rule: &Rule) -> Result<(), Refusal> {
         if let Some(denial) = self.denied(&signature) {
             return Err(Refusal::Denied(denial));
@@ -162,12 +167,22 @@ impl<'a> Findings<'a> {
         if !rule.names(&signature.by) {
             return Err(Refusal::NotInRule);
         }
-        let mut others = self.counted.iter().filter(|(by, _)| **by != signature.by);
-        if others.any(|(_, other)| other.key == signature.key) {
-            return Err(Refusal::KeyCounted);
-        }
-        self.counted.insert(signature.by.clone(), signature);
+        self.signed.push(Signed {
+            name,
+            by: signature.by,
+            key: signature.key,
+        });
         Ok(())
+    }
+
+    fn count(&mut self, rule: &Rule) {
+        self.counted = tally::told_apart(&self.signed, rule);
+        let others = self
+            .signed
+            .iter()
+            .filter(|it| !self.counted.contains(&it.by));
+        self.refusals
+            .extend(others.map(|it| (it.name, Refusal::KeyCounted)));
     }
 
     fn denied(&self, signature: &Signature) -> Option<String> {
@@ -220,8 +235,8 @@ impl<'a> Findings<'a> {
     }
 
     fn check_signers(&self, rule: &Rule) -> Judged<()> {
-        let signers: BTreeSet<SignerName> = self.counted.keys().cloned().collect();
-        if rule.is_met_by(&signers) {
+        let signers = &self.counted;
+        if rule.is_met_by(signers) {
             return Ok(());
         }
         let weightiest = self
@@ -238,14 +253,14 @@ impl<'a> Findings<'a> {
             Some(kind) if signers.is_empty() => {
                 (kind, format!("No trusted signature holds. {reasons}."))
             }
-            _ => (Kind::ThresholdUnmet, self.unmet(rule, &signers, &reasons)),
+            _ => (Kind::ThresholdUnmet, self.unmet(rule, &reasons)),
         };
         Err(Error::new(kind, message)
             .with_hint(format!("It must be signed by {}.", rule.describe())))
     }
 
-    fn unmet(&self, rule: &Rule, signers: &BTreeSet<SignerName>, reasons: &str) -> String {
-        let names: Vec<&str> = signers.iter().map(SignerName::as_str).collect();
+    fn unmet(&self, rule: &Rule, reasons: &str) -> String {
+        let names: Vec<&str> = self.counted.iter().map(SignerName::as_str).collect();
         let by = match names.as_slice() {
             [] => String::new(),
             names => format!(" ({})", names.join(", ")),
@@ -257,7 +272,7 @@ impl<'a> Findings<'a> {
         };
         format!(
             "{} of the {} required signers signed this component{by}.{reasons}",
-            signers.len(),
+            self.counted.len(),
             rule.required()
         )
     }
@@ -289,7 +304,7 @@ impl<'a> Findings<'a> {
     }
 
     fn signers(&self) -> Vec<SignerName> {
-        self.counted.keys().cloned().collect()
+        self.counted.iter().cloned().collect()
     }
 
     fn errors(&self) -> Vec<String> {

@@ -21,6 +21,7 @@ mod rule;
 mod shape;
 mod signer;
 mod single;
+mod tally;
 
 use std::sync::Arc;
 

@@ -22,16 +22,18 @@ pub enum PolicyError {
     #[error("no signer is named; add at least one with a public key or an identity")]
     NoSigners,
     /// A signer without keys and identities can never sign.
-    #[error("the signer `{0}` has no key and no identity")]
+    #[error("the signer `{0}` has no key and no identity; add one")]
     NoKeys(SignerName),
     /// The same name twice would count one signer twice.
     #[error("the signer `{0}` is named twice")]
     DuplicateName(SignerName),
     /// The same key under two names would let one person count twice.
-    #[error("`{0}` and `{1}` have the same key or identity, so one person would count twice")]
+    #[error(
+        "`{0}` and `{1}` have the same key or identity, so one person would count twice; give it to one of them"
+    )]
     SharedKey(SignerName, SignerName),
     /// More signers are required than there are.
-    #[error("{threshold} signers are asked for, but only {signers} are named")]
+    #[error("it asks for {threshold} signers and names {signers}; name more, or ask for fewer")]
     Threshold {
         /// Required.
         threshold: u8,
@@ -40,8 +42,9 @@ pub enum PolicyError {
     },
     /// Less than the preset asks for.
     #[error(
-        "it asks for {required}, and the preset `{preset}` for at least {} signers; ask for more, or write `preset = \"permissive\"` if one is enough",
-        preset.minimum()
+        "it asks for {required}, and the preset `{preset}` for at least {}; ask for more{}",
+        preset.minimum(),
+        unless_one_is_enough(*preset)
     )]
     TooFew {
         /// By the rule.
@@ -59,7 +62,9 @@ pub enum PolicyError {
     #[error("`{0}` is no skill name (a-z, 0-9 and -), nor the beginning of one followed by *")]
     SkillPattern(String),
     /// An earlier rule takes all its skills.
-    #[error("the rule for `{0}` never applies: the rule for `{1}` stands before it")]
+    #[error(
+        "the rule for `{0}` never applies: the rule for `{1}` stands before it; put it first, or remove it"
+    )]
     Shadowed(SkillPattern, SkillPattern),
     /// `paranoid` without provenance.
     #[error("the preset `paranoid` asks for provenance; say which in `provenance`")]
@@ -144,6 +149,15 @@ impl TrustPolicy {
     pub fn rule(&self, skill: Option<&str>) -> Option<&Rule> {
         let meant = |rule: &&Rule| rule.skills.matches(skill.unwrap_or_default());
         self.rules.iter().find(meant)
+    }
+}
+
+const fn unless_one_is_enough(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Permissive => "",
+        Preset::Enterprise | Preset::Paranoid => {
+            ", or write `preset = \"permissive\"` if one is enough"
+        }
     }
 }
 

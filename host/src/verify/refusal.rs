@@ -33,8 +33,8 @@ pub(super) enum Refusal {
     BadSignature,
     #[error("it is neither a signature of the file nor an in-toto statement about it")]
     NotAStatement,
-    #[error("its statement is about several artifacts")]
-    SeveralSubjects,
+    #[error("its statement is about none or several artifacts, not one")]
+    NotOneSubject,
     #[error("it is an attestation, not an approval")]
     NotAnApproval,
     #[error("its certificate does not hold: {0}")]
@@ -68,7 +68,7 @@ pub(super) enum Refusal {
 impl Refusal {
     /// What a failure of the library means.
     pub(super) fn of(cause: &Sigstore) -> Self {
-        let detail = one_line(&cause.to_string(), MAX_DETAIL);
+        let detail = one_line(cause.to_string().trim_end_matches('.'), MAX_DETAIL);
         match cause {
             Sigstore::SignatureInvalid(_) => Self::BadSignature,
             Sigstore::ArtifactMismatch(_) => Self::OtherBytes,
