@@ -28,6 +28,7 @@ mod artifacts;
 mod components;
 mod input;
 mod manifests;
+mod signatures;
 mod trust_root;
 
 // The host itself.

@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up fails"
 )]
 
+mod configuration;
 mod specification;
 
 use std::fs;

@@ -123,14 +123,14 @@ impl Bench {
         let before = self.host.compilations();
         let error = self.host.load(path).await.unwrap_err();
         assert_eq!(self.host.compilations(), before, "it was compiled: {error}");
-        let last = self.records.all().pop().unwrap();
-        assert_eq!(last["kind"], json!(error.kind()), "{last}");
         let event = if error.kind().is_trust() {
             "verify.failed"
         } else {
             "skill.rejected"
         };
+        let last = self.records.newest();
         assert_eq!(last["event"], event, "{last}");
+        assert_eq!(last["kind"], json!(error.kind()), "{last}");
         self.assert_serving().await;
         error
     }

@@ -15,9 +15,11 @@ pub mod network;
 pub mod pack;
 pub mod records;
 pub mod server;
+pub mod stage;
 pub mod tuf;
 
 pub use bench::{Bench, Called, grant};
 pub use network::FakeNetwork;
 pub use records::Records;
 pub use server::{Files, Reply, Server};
+pub use stage::Stage;

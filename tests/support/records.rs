@@ -34,6 +34,29 @@ impl Records {
         self.matching(|record| record["event"] == event)
     }
 
+    /// The newest.
+    #[must_use]
+    pub fn newest(&self) -> Value {
+        self.kept
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The newest of one event.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn last(&self, event: &str) -> Value {
+        let kept = self.kept.lock().unwrap();
+        let found = kept.iter().rev().find(|record| record["event"] == event);
+        found.unwrap_or_else(|| panic!("no {event}")).clone()
+    }
+
     /// The numbers of all records, lost ones too, in order.
     #[must_use]
     pub fn sequence(&self) -> Vec<u64> {

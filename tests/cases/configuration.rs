@@ -1,0 +1,73 @@
+//! S07, S15: configurations that would trust too much, or not what they seem to
+//! say. Each `config/*.toml` with an `.err` beside it is refused with exactly
+//! that text: file, line, and what would be right. The others are taken.
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use skillhost::config::Config;
+
+#[test]
+fn s07_s15_trust_that_is_written_wrongly_is_refused_with_the_line() {
+    let (mut refused, mut wrong) = (0, Vec::new());
+    for case in cases(true) {
+        let expected = fs::read_to_string(case.with_extension("err")).unwrap();
+        let said = load(&case).unwrap_or_else(|| "it is taken\n".to_owned());
+        if said != expected {
+            wrong.push(format!("{}\n{said}", case.display()));
+        }
+        refused += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(refused > 60, "{refused}");
+}
+
+#[test]
+fn trust_that_is_written_well_is_taken() {
+    let taken = cases(false);
+    assert!(taken.len() > 2);
+    for case in taken {
+        assert_eq!(load(&case), None, "{}", case.display());
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/config")
+}
+
+fn cases(refused: bool) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder()).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|it| it == "toml"))
+        .filter(|path| path.with_extension("err").exists() == refused)
+        .collect();
+    cases.sort();
+    cases
+}
+
+/// How the configuration is refused, if it is: read as `skillhost.toml` in a
+/// folder with all keys, where nobody else may write.
+fn load(case: &Path) -> Option<String> {
+    let place = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "pub") {
+            copy(&path, &place.path().join(path.file_name().unwrap()));
+        }
+    }
+    let config = place.path().join("skillhost.toml");
+    copy(case, &config);
+    let error = Config::load(&config).err()?;
+    let hint = error.hint().map(|hint| format!("hint: {hint}\n"));
+    let text = format!("{}: {error}\n{}", error.kind(), hint.unwrap_or_default());
+    Some(text.replace(&format!("{}/", place.path().display()), ""))
+}
+
+fn copy(from: &Path, to: &Path) {
+    use std::io::Write;
+    let mut options = fs::File::options();
+    let file = options.write(true).create(true).mode(0o600).open(to);
+    file.unwrap().write_all(&fs::read(from).unwrap()).unwrap();
+}
