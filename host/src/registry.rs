@@ -131,6 +131,15 @@ impl Registry {
         })
     }
 
+    /// Whether a skill can be added.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if another file claims the name.
+    pub(crate) fn check_free(&self, loaded: &Loaded) -> Result<()> {
+        check_free(&self.all(), loaded)
+    }
+
     /// Adds a skill, or replaces the one that was read from the same file.
     ///
     /// # Errors
@@ -138,23 +147,23 @@ impl Registry {
     /// `ConfigInvalid` if another file claims the name.
     pub(crate) fn insert(&self, loaded: Arc<Loaded>) -> Result<()> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let name = loaded.manifest.name.clone();
-        if let Some(known) = table.get(&name)
-            && known.path != loaded.path
-        {
-            return Err(Error::new(
-                Kind::ConfigInvalid,
-                format!(
-                    "{} and {} are both named `{name}`.",
-                    known.path.display(),
-                    loaded.path.display()
-                ),
-            )
-            .with_hint("Remove one of them, or give it another name in its skill.toml."));
-        }
+        check_free(&table, &loaded)?;
         let mut next = Table::clone(&table);
-        next.insert(name, loaded);
+        next.insert(loaded.manifest.name.clone(), loaded);
         *table = Arc::new(next);
         Ok(())
     }
+}
+
+fn check_free(table: &Table, loaded: &Loaded) -> Result<()> {
+    let name = &loaded.manifest.name;
+    let Some(known) = table.get(name).filter(|known| known.path != loaded.path) else {
+        return Ok(());
+    };
+    let (known, path) = (known.path.display(), loaded.path.display());
+    Err(Error::new(
+        Kind::ConfigInvalid,
+        format!("{known} and {path} are both named `{name}`."),
+    )
+    .with_hint("Remove one of them, or give it another name in its skill.toml."))
 }

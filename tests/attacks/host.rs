@@ -7,7 +7,7 @@ use serde_json::json;
 use skillhost::Kind::{AuditUnavailable, Cancelled, Overloaded};
 use skillhost::compile::MAX_CONCURRENT;
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, pack};
+use skillhost_tests::{Bench, guests, pack};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +82,11 @@ async fn r36_a_changed_skill_is_compiled_once_for_all_who_wait() {
     let bench = Arc::new(Bench::new());
     bench.load("honest", &pack::text("honest")).await.unwrap();
     let before = bench.host().compilations();
-    bench.replace("honest", &pack::text("honest"));
+    let source = pack::plain_source("honest");
+    bench.replace(
+        "honest",
+        &pack::with_manifest(&guests::text("says"), source),
+    );
     let calls: Vec<_> = (0..50)
         .map(|_| {
             let bench = Arc::clone(&bench);

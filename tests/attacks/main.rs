@@ -31,6 +31,13 @@ mod manifests;
 mod signatures;
 mod trust_root;
 
+// What is trusted, at the moment of each call, and every way to a call.
+#[path = "../e2e/desk.rs"]
+#[expect(dead_code, reason = "the tests of the command use the rest")]
+mod desk;
+mod entries;
+mod trust;
+
 // The host itself.
 mod host;
 
@@ -43,6 +50,7 @@ use files::*;
 use hostcalls::*;
 use memory::*;
 use output::*;
+use trust::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

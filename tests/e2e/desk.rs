@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use skillhost::config::Places;
 use skillhost::sign::PrivateKey;
-use skillhost_tests::{guests, pack};
+use skillhost_tests::{Assistant, guests, pack};
 use tempfile::TempDir;
 
 /// A value in the command's environment that no skill may see.
@@ -66,6 +66,16 @@ impl Desk {
         path.file_name().unwrap().to_str().unwrap().to_owned()
     }
 
+    /// A component among the installed skills, unsigned.
+    pub(crate) fn install(&self, name: &str, component: &[u8]) -> PathBuf {
+        self.write(&format!("data/skillhost/skills/{name}.wasm"), component)
+    }
+
+    /// The author's own key.
+    pub(crate) const fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
     /// What stands in the audit log.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("data/skillhost/audit.jsonl")).unwrap();
@@ -84,29 +94,14 @@ impl Desk {
     }
 
     /// Runs the command with these variables in its environment as well.
-    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
     pub(crate) fn skillhost_seeing(
         &self,
         variables: &[(&str, &str)],
         input: &str,
         arguments: &[&str],
     ) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skillhost-under-test"));
-        command.args(arguments).current_dir(self.home.path());
-        for (variable, folder) in [
-            ("HOME", ""),
-            ("XDG_CONFIG_HOME", "config"),
-            ("XDG_DATA_HOME", "data"),
-        ] {
-            command.env(variable, self.path(folder));
-        }
-        for (variable, value) in toolchain() {
-            command.env(variable, value);
-        }
-        let mut child = command
-            .envs(variables.iter().copied())
-            .env("SKH_SECRET", SECRET)
-            .env_remove("SKILLHOST_CONFIG")
+        let mut child = self
+            .command(variables, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,6 +118,35 @@ impl Desk {
         };
         assert!(!format!("{ran:?}").contains(SECRET), "{ran:?}");
         ran
+    }
+
+    /// Starts `skillhost serve` with these variables in its environment, and
+    /// talks to it; the client's hello says `more` than it has to.
+    pub(crate) fn serve(&self, variables: &[(&str, &str)], more: &Value) -> Assistant {
+        Assistant::start(&mut self.command(variables, &["serve"]), more)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
+    fn command(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skillhost-under-test"));
+        command.args(arguments).current_dir(self.home.path());
+        for (variable, folder) in [
+            ("HOME", ""),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+        ] {
+            command.env(variable, self.path(folder));
+        }
+        for (variable, value) in toolchain() {
+            command.env(variable, value);
+        }
+        command
+            .env("SKH_SECRET", SECRET)
+            .env_remove("SKILLHOST_CONFIG")
+            .env_remove("SKILLHOST_ENV")
+            .env_remove("SKILLHOST_ALLOW_UNSIGNED")
+            .envs(variables.iter().copied());
+        command
     }
 }
 

@@ -11,8 +11,10 @@
 mod desk;
 
 mod author;
+mod development;
 mod exit_codes;
 mod keys;
 mod lock;
+mod remains;
 mod run;
 mod trust;

@@ -47,8 +47,9 @@ class World:
         if directory := given.get("skills", {}).get("directory"):
             lines += ["[skills]", f"directory = {quoted(at / directory)}"]
         if trust := given.get("trust"):
-            lines += ["[trust]", f"threshold = {trust['threshold']}"]
-            for name, signer in trust["signers"].items():
+            lines += ["[trust]"]
+            lines += [f"{key} = {json.dumps(trust[key])}" for key in ["preset", "threshold"] if key in trust]
+            for name, signer in trust.get("signers", {}).items():
                 keys = ", ".join(quoted(at / key) for key in signer["keys"])
                 lines.append(f"signers.{quoted(name)}.keys = [{keys}]")
         lines += ["[skill.file-search]", f"directories = [{quoted(f'{self.docs}:/docs:ro')}]"]

@@ -56,7 +56,11 @@ impl Bench {
 
     /// A host that is set up by `change`.
     pub fn with(change: impl FnOnce(&mut Setup)) -> Self {
-        let key = PrivateKey::generate().unwrap();
+        Self::with_key(PrivateKey::generate().unwrap(), change)
+    }
+
+    /// Likewise, for skills that are signed with that key.
+    pub fn with_key(key: PrivateKey, change: impl FnOnce(&mut Setup)) -> Self {
         let records = Records::default();
         let mut setup = Setup::new(trust(&key), Box::new(records.clone()));
         let settings = Map::from_iter([("token".to_owned(), json!(SECRET))]);

@@ -9,17 +9,23 @@
     reason = "a test that cannot be set up fails"
 )]
 
+pub mod assistant;
 pub mod bench;
 pub mod guests;
 pub mod network;
+pub mod operator;
 pub mod pack;
 pub mod records;
+pub mod says;
 pub mod server;
 pub mod stage;
 pub mod tuf;
 
+pub use assistant::Assistant;
 pub use bench::{Bench, Called, grant};
 pub use network::FakeNetwork;
+pub use operator::Operator;
 pub use records::Records;
+pub use says::Says;
 pub use server::{Files, Reply, Server};
 pub use stage::Stage;

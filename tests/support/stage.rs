@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use skillhost::artifact::Digest;
 use skillhost::time::{Clock, SystemClock};
@@ -40,6 +40,11 @@ impl SetClock {
     /// Sets it.
     pub fn set(&self, unix_seconds: i64) {
         *self.0.lock().unwrap() = time(unix_seconds);
+    }
+
+    /// Turns it on, or back.
+    pub fn turn(&self, by: SignedDuration) {
+        *self.0.lock().unwrap() += by;
     }
 }
 

@@ -51,7 +51,7 @@ impl Host {
             Err(error) if matches!(error.kind(), Kind::NotApproved | Kind::RolledBack) => {
                 self.judge_anew(&current, trail.sources, subject)
             }
-            loaded => loaded.map_err(gone),
+            loaded => loaded,
         }
     }
 
@@ -116,7 +116,11 @@ impl Host {
         known: Option<&Loaded>,
         trail: &mut Trail,
     ) -> Result<(Loaded, u64)> {
-        let artifact = blocking(|| Artifact::open(path))?;
+        let artifact = blocking(|| Artifact::open(path));
+        let artifact = artifact.map_err(|error| match known {
+            Some(_) => gone(error),
+            None => error,
+        })?;
         trail.sources = Some(artifact.sources().clone());
         let verified = self.judge(artifact, trail)?;
         let manifest = manifest(verified.inner())?;
@@ -155,14 +159,15 @@ impl Host {
         Ok((loaded, compile_ms))
     }
 
-    /// Makes it callable, and remembers its version. What nobody signed must not
-    /// make a signed version too old.
+    /// Remembers its version, and makes it callable: what cannot be remembered
+    /// could roll back. What nobody signed must not make a signed version too old.
     fn register(&self, loaded: &Arc<Loaded>) -> Result<()> {
-        self.registry.insert(Arc::clone(loaded))?;
-        if loaded.verdict().is_unsigned() {
-            return Ok(());
+        // Loads take turns: what is free now is free until it is inserted.
+        self.registry.check_free(loaded)?;
+        if !loaded.verdict().is_unsigned() {
+            self.authority.accepted(&loaded.manifest)?;
         }
-        self.authority.accepted(&loaded.manifest)
+        self.registry.insert(Arc::clone(loaded))
     }
 
     /// Verifies, and records how that was decided.

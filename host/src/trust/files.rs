@@ -113,7 +113,8 @@ impl Snapshot {
         let mut reading = Reading::default();
         let (deny, stale_from) =
             read_deny_list(settings, memory, Remember::IfPossible, &mut reading)?;
-        if deny.is_none() {
+        let version = |list: &Option<DenyList>| list.as_ref().map(|list| list.version);
+        if version(&deny) <= version(&self.trust.deny) {
             return Ok(None);
         }
         Ok(Some(Self {
@@ -389,7 +390,7 @@ fn read_deny_list(
             memory.check_deny_list(path, Some(found))?;
             memory.accept_deny_list(path, found)?;
         }
-        Remember::IfPossible if memory.is_newer_deny_list(path, list.version) => {
+        Remember::IfPossible if memory.allows_deny_list(path, found) => {
             // That it cannot be written has been told.
             let _ = memory.accept_deny_list(path, found);
         }

@@ -168,12 +168,12 @@ impl Memory {
         })
     }
 
-    /// Whether this process knows of no newer one.
-    pub(crate) fn is_newer_deny_list(&self, place: &Path, version: u64) -> bool {
+    /// Whether this process knows of no newer one, and of no other one of that
+    /// version.
+    pub(crate) fn allows_deny_list(&self, place: &Path, found: (u64, Digest)) -> bool {
         let own = self.own();
-        own.deny_lists
-            .get(place)
-            .is_none_or(|(known, _)| *known < version)
+        let known = own.deny_lists.get(place);
+        known.is_none_or(|known| known.0 < found.0 || *known == found)
     }
 
     /// The highest version of the deny list at that place, if there was one.
