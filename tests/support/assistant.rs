@@ -1,0 +1,127 @@
+//! A chat assistant: speaks MCP 2025-11-25 to a server that it starts.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Nothing that is waited for takes nearly so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, and what it says.
+#[derive(Debug)]
+pub struct Assistant {
+    server: Child,
+    input: Option<ChildStdin>,
+    answers: Receiver<Value>,
+    errors: Option<JoinHandle<String>>,
+    requests: u64,
+}
+
+impl Assistant {
+    /// Starts the server and says hello, with these fields more than are
+    /// needed.
+    pub fn start(command: &mut Command, more: &Value) -> Self {
+        let mut assistant = Self::spawn(command);
+        let mut hello = json!({
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        });
+        merge(&mut hello, more);
+        let answer = assistant.request("initialize", &hello);
+        assert_eq!(
+            answer["result"]["protocolVersion"], "2025-11-25",
+            "{answer}"
+        );
+        assistant.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        assistant
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let piped = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut server = piped.spawn().unwrap();
+        let (send, answers) = channel();
+        let output = BufReader::new(server.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                let message = serde_json::from_str(&line.unwrap()).unwrap();
+                // The test may have seen enough.
+                let _ = send.send(message);
+            }
+        });
+        let mut stderr = server.stderr.take().unwrap();
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self {
+            input: server.stdin.take(),
+            server,
+            answers,
+            errors: Some(errors),
+            requests: 0,
+        }
+    }
+
+    /// Calls a tool; the whole answer.
+    pub fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
+    }
+
+    /// Asks anything, and waits for the answer.
+    pub fn request(&mut self, method: &str, params: &Value) -> Value {
+        self.requests += 1;
+        let id = self.requests;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        loop {
+            let message = self.answers.recv_timeout(PATIENCE).unwrap();
+            if message["id"] == id {
+                return message;
+            }
+        }
+    }
+
+    fn send(&mut self, message: &Value) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{message}").unwrap();
+        input.flush().unwrap();
+    }
+
+    /// The server's process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Says good-bye; what the server wrote on standard error. It must have
+    /// ended well.
+    #[must_use]
+    pub fn end(mut self) -> String {
+        self.input = None;
+        let status = self.server.wait().unwrap();
+        let errors = self.errors.take().unwrap().join().unwrap();
+        assert!(status.success(), "{status}: {errors}");
+        errors
+    }
+}
+
+/// A server outlives no test, whatever comes of it.
+impl Drop for Assistant {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn merge(object: &mut Value, more: &Value) {
+    let object = object.as_object_mut().unwrap();
+    object.extend(more.as_object().cloned().unwrap_or_default());
+}
