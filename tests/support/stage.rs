@@ -182,6 +182,25 @@ impl Stage {
         signers
     }
 
+    /// Calls the skill that was loaded, and expects that it is refused, by what
+    /// was read and by what lies there now, without being compiled again.
+    pub async fn no_longer_runs(&self, kind: Kind) {
+        let before = self.bench.host().compilations();
+        let call = invocation("honest", "run", json!({}));
+        let called = self.bench.invoke(call).await;
+        called.expect(kind, &["verify.failed", "verify.failed"]);
+        for failed in called
+            .events
+            .iter()
+            .filter(|it| it["event"] == "verify.failed")
+        {
+            assert_eq!(failed["kind"], json!(kind), "{failed}");
+            assert_eq!(failed["allowed"], false, "{failed}");
+        }
+        assert_eq!(self.bench.host().compilations(), before);
+        self.bench.assert_serving().await;
+    }
+
     /// Offers the skill with these bundles, and expects that it is refused and
     /// nothing of it compiled; the refusal as the audit log has it.
     pub async fn refuses(&self, bundles: &[String], kind: Kind) -> Value {

@@ -3,7 +3,6 @@
 use jiff::SignedDuration;
 use skillhost::verify::{Provenance, SignerName};
 use skillhost_test_world::Claim;
-use skillhost_tests::bench::invocation;
 
 use super::*;
 
@@ -35,12 +34,8 @@ struct Scene {
 impl Scene {
     fn new(rule: Rule) -> Self {
         let owner = Author::Owner(Key::generate());
-        let signers = [
-            owner.signer(),
-            Author::Workflow.signer(),
-            Author::Person.signer(),
-        ];
-        let stage = Stage::with_rules(&signers, vec![rule]);
+        let people = [&owner, &Author::Workflow, &Author::Person].map(Author::signer);
+        let stage = Stage::with_rules(&people, vec![rule]);
         Self { stage, owner }
     }
 
@@ -277,21 +272,17 @@ async fn s11_one_attestation_says_all_of_it() {
 async fn s11_provenance_that_grows_too_old_stops_a_loaded_skill() {
     let scene = Scene::new(Rule {
         max_age: Some(SignedDuration::from_hours(24 * 90)),
-        ..asked(&["workflow"])
+        provenance: asked(&["workflow"]).provenance,
+        ..some_of(&["person"], 1)
     });
-    let approved = scene
-        .owner
-        .signing(scene.stage.draft())
+    let stage = &scene.stage;
+    let approved = Author::Person
+        .signing(stage.draft())
         .at(SIGNED_AT + 30 * DAY);
     let bundles = [approved.v1().json(), scene.attesting(good()).v1().json()];
-    scene.stage.clock.set(SIGNED_AT + 89 * DAY);
-    assert_eq!(scene.stage.runs(&bundles).await, ["owner"]);
-    scene.stage.clock.set(SIGNED_AT + 90 * DAY);
-    let called = scene
-        .stage
-        .bench
-        .invoke(invocation("honest", "run", json!({})))
-        .await;
-    called.expect(ThresholdUnmet, &["verify.failed"]);
-    scene.stage.refuses(&bundles, ThresholdUnmet).await;
+    stage.clock.set(SIGNED_AT + 90 * DAY - 1);
+    assert_eq!(stage.runs(&bundles).await, ["person"]);
+    stage.clock.set(SIGNED_AT + 90 * DAY);
+    stage.no_longer_runs(ThresholdUnmet).await;
+    stage.refuses(&bundles, ThresholdUnmet).await;
 }
