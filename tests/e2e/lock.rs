@@ -232,7 +232,11 @@ fn a_lock_file_that_is_wrong_or_exposed_is_an_error() {
     for (text, mode, expected) in [
         ("version = 1\n[[skill]]\nname = 1\n", 0o644, "line 3"),
         ("version = 9\n", 0o644, "format 9"),
-        ("version = 1\n", 0o646, "may be written by others"),
+        (
+            "version = 1\n",
+            0o646,
+            "may be written or replaced by others",
+        ),
     ] {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
