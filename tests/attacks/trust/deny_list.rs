@@ -1,5 +1,7 @@
 //! S13, S17 and S31: a deny list that is broken, old, or gone.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +109,7 @@ fn bad_lists(operator: &Operator) -> Vec<(&'static str, String, Kind)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_s17_a_list_that_is_not_accepted_leaves_the_one_in_force() {
     let (operator, bench) = serving().await;
-    let good = std::fs::read_to_string(operator.path(DENY_LIST)).unwrap();
+    let good = fs::read_to_string(operator.path(DENY_LIST)).unwrap();
     for (what, bad, kind) in bad_lists(&operator) {
         let before = bench.records().named("trust.rejected").len();
         operator.put(DENY_LIST, bad);
@@ -127,7 +129,7 @@ async fn s13_s17_a_list_that_is_not_accepted_leaves_the_one_in_force() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_a_list_that_is_gone_leaves_the_one_in_force() {
     let (operator, bench) = serving().await;
-    let good = std::fs::read_to_string(operator.path(DENY_LIST)).unwrap();
+    let good = fs::read_to_string(operator.path(DENY_LIST)).unwrap();
     operator.remove(DENY_LIST);
     assert_in_force(&bench).await;
     assert_eq!(told(&bench, "trust.rejected", "kind"), ["RolledBack"]);
@@ -167,6 +169,29 @@ async fn s17_files_that_others_may_write_are_not_believed() {
     }
     operator.expose(MEMORY, true);
     assert_eq!(operator.refusal(), Some(ConfigInsecure));
+}
+
+/// Where others may write the folder, any file in it may be theirs tomorrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn s17_a_folder_that_others_may_write_is_not_believed() {
+    let (operator, bench) = serving().await;
+    let folder = operator.path("");
+    let allow = |mode| fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+    for mode in [0o777, 0o770, 0o702] {
+        allow(mode);
+        assert_in_force(&bench).await;
+        assert_eq!(operator.refusal(), Some(ConfigInsecure), "{mode:o}");
+        allow(0o700);
+        assert_in_force(&bench).await;
+        assert_eq!(operator.refusal(), None);
+    }
+    assert_eq!(
+        told(&bench, "trust.rejected", "kind"),
+        ["ConfigInsecure"; 3]
+    );
+    // Nobody replaces another's file in such a folder.
+    allow(0o1777);
+    assert_eq!(operator.refusal(), None);
 }
 
 /// A list of later version that has expired says that nothing is known: neither
@@ -263,8 +288,8 @@ async fn s31_a_newer_list_counts_although_another_file_is_broken() {
 async fn s31_a_newer_list_counts_although_it_cannot_be_remembered() {
     let (operator, bench) = serving().await;
     let lock = operator.path(MEMORY).with_extension("lock");
-    std::fs::remove_file(&lock).unwrap();
-    std::fs::create_dir(&lock).unwrap();
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
     operator.deny(6, &[one()]);
     assert_refused(&bench, Revoked, &["skill.revoked", "verify.failed"]).await;
     assert_eq!(told(&bench, "trust.rejected", "kind"), ["Internal"]);
