@@ -4,6 +4,8 @@
 //! (<https://github.com/secure-systems-lab/dsse>) with one signature, whose
 //! payload is JSON. One file, so that it is replaced in one step.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sigstore_types::DsseEnvelope;
@@ -11,6 +13,7 @@ use sigstore_types::DsseEnvelope;
 use super::bundle::{Maker, Signature};
 use super::key::PublicKey;
 use crate::artifact::Digest;
+use crate::manifest::text::one_line;
 use crate::sign::{PrivateKey, SignError};
 
 /// The payload type of the envelope.
@@ -114,6 +117,12 @@ impl DenyList {
         if list.expires <= list.issued {
             return Err(DenyListError::NeverValid);
         }
+        if let Some(id) = list.entries.iter().find_map(Denial::unusable_key) {
+            return Err(DenyListError::Malformed(format!(
+                "`{}` is no key id: Base64 of 32 bytes",
+                one_line(id, 100)
+            )));
+        }
         Ok(list)
     }
 
@@ -140,6 +149,15 @@ impl DenyList {
 }
 
 impl Denial {
+    /// A key id that no key has would deny nothing, and nobody would notice.
+    fn unusable_key(&self) -> Option<&str> {
+        let Denied::Key(id) = &self.deny else {
+            return None;
+        };
+        let bytes = STANDARD.decode(id).map_or(0, |bytes| bytes.len());
+        (bytes != 32).then_some(id)
+    }
+
     fn is_about(&self, signature: &Signature) -> bool {
         let named = match (&self.deny, &signature.maker) {
             (Denied::Key(id), Maker::Key(hint)) => id == hint,

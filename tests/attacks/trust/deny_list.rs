@@ -12,7 +12,7 @@ use skillhost::Kind::{
 use skillhost::artifact::Digest;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Denied, DenyList, PAYLOAD_TYPE};
-use skillhost_tests::operator::{AUTHOR, CONFIG, DENY_LIST, DENYING, LOCK, MEMORY};
+use skillhost_tests::operator::{AUTHOR, CONFIG, DENY_LIST, LOCK, MEMORY};
 use skillhost_tests::{Bench, Operator};
 
 use super::{
@@ -142,11 +142,14 @@ async fn s13_a_list_that_is_gone_leaves_the_one_in_force() {
     bench.load("says", &says_so("other")).await.unwrap();
     let changed = &told(&bench, "trust.changed", "changed")[0];
     assert_eq!(changed[0], "deny list", "{changed}");
+}
 
-    // Who has never seen it is told that it is missing.
-    operator.trust(&[AUTHOR, DENYING].concat());
+/// No host runs that would remember it for the next one.
+#[test]
+fn s13_who_has_never_seen_a_list_is_told_that_it_is_missing() {
+    let operator = Operator::denying();
+    operator.deny(5, &[other()]);
     operator.remove(DENY_LIST);
-    operator.remove(MEMORY);
     assert_eq!(operator.refusal(), Some(ConfigInvalid));
 }
 
