@@ -178,6 +178,8 @@ async fn s17_files_that_others_may_write_are_not_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s17_a_folder_that_others_may_write_is_not_believed() {
     let (operator, bench) = serving().await;
+    // What is loaded goes on; nothing new is loaded past a memory in there.
+    bench.assert_serving().await;
     let folder = operator.path("");
     let allow = |mode| fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
     for mode in [0o777, 0o770, 0o702] {
