@@ -28,7 +28,10 @@ async fn s10_logs_and_authorities_of_another_world_vouch_for_nothing() {
         let elsewhere = Stage::new(&[author.signer()]);
         for way in good_ways(&elsewhere, &author) {
             let bundle = way.bundle();
-            assert_eq!(elsewhere.runs(&[bundle.clone()]).await, [author.name()]);
+            assert_eq!(
+                elsewhere.runs(std::slice::from_ref(&bundle)).await,
+                [author.name()]
+            );
             if way.evidence == Evidence::None && !way.stamped {
                 assert_eq!(stage.runs(&[bundle]).await, [author.name()]);
             } else {

@@ -104,7 +104,7 @@ impl Way<'_> {
             Evidence::V1Proof => !v01 && (self.stamped || !author.is_keyless()),
             Evidence::V2 => !v01,
             // Format v0.1 wants a promise of whoever brings a timestamp.
-            Evidence::None => !author.is_keyless() && !(v01 && self.stamped),
+            Evidence::None => !(author.is_keyless() || v01 && self.stamped),
         }
     }
 }

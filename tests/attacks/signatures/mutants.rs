@@ -69,7 +69,6 @@ fn assert_no_more(good: &Good, proof: &Proof, mutant: &str) {
 
 #[test]
 fn s20_no_mutant_panics_or_proves_more_than_what_was_signed() {
-    println!("seed {SEED}");
     let stage = Stage::new(&[Author::Workflow.signer()]);
     let root = Root::parse(&stage.world.trusted_root(), "test").unwrap();
     let all = all_good(&stage, &root);
@@ -102,7 +101,6 @@ fn random_index(text: &str, below: usize) -> usize {
 
 #[test]
 fn s20_no_mutant_of_a_root_panics() {
-    println!("seed {SEED}");
     let stage = Stage::new(&[Author::Workflow.signer()]);
     let json = stage.world.trusted_root();
     let bundle = Author::Workflow

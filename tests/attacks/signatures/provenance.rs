@@ -43,10 +43,10 @@ impl Scene {
         self.owner.signing(self.stage.draft()).v1().json()
     }
 
-    fn attesting(&self, predicate: Value) -> Draft<'_> {
+    fn attesting(&self, predicate: &Value) -> Draft<'_> {
         Author::Workflow
             .signing(self.stage.draft())
-            .statement(SLSA_V1, &predicate)
+            .statement(SLSA_V1, predicate)
     }
 
     /// Beside the approval, refused for what is wrong with the attestation.
@@ -79,7 +79,7 @@ fn good() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn approval_and_provenance_as_they_are_asked_for_run() {
     let scene = Scene::new(asked(&["workflow"]));
-    let draft = scene.attesting(good());
+    let draft = scene.attesting(&good());
     let claimed = draft
         .clone()
         .claim(Claim::SourceRepositoryUri, REPOSITORY)
@@ -95,10 +95,10 @@ async fn approval_and_provenance_as_they_are_asked_for_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_provenance_does_not_approve_and_approval_is_no_provenance() {
     let scene = Scene::new(asked(&["workflow"]));
-    let attestation = scene.attesting(good()).v1().json();
+    let attestation = scene.attesting(&good()).v1().json();
     scene
         .stage
-        .refuses(&[attestation.clone()], ThresholdUnmet)
+        .refuses(std::slice::from_ref(&attestation), ThresholdUnmet)
         .await;
     let failed = scene
         .stage
@@ -113,7 +113,7 @@ async fn s11_provenance_does_not_approve_and_approval_is_no_provenance() {
     );
 
     let plain = Scene::new(some_of(&["owner", "workflow"], 1));
-    let attestation = plain.attesting(good()).v1().json();
+    let attestation = plain.attesting(&good()).v1().json();
     plain.stage.refuses(&[attestation], SignatureInvalid).await;
 }
 
@@ -158,7 +158,7 @@ async fn s11_provenance_of_another_build_is_refused() {
         ),
         (json!([good()]), "it does not state its builder"),
     ] {
-        let draft = scene.attesting(predicate);
+        let draft = scene.attesting(&predicate);
         for attestation in [draft.v1(), draft.v2()] {
             scene.refuses(attestation.json(), reason).await;
         }
@@ -181,7 +181,7 @@ async fn s11_what_a_certificate_says_about_the_source_counts_more() {
             "its ref is refs/heads/other, not ",
         ),
     ] {
-        let draft = scene.attesting(good()).claim(claim, value);
+        let draft = scene.attesting(&good()).claim(claim, value);
         for attestation in [draft.v1(), draft.v2()] {
             scene.refuses(attestation.json(), reason).await;
         }
@@ -230,7 +230,7 @@ async fn s11_provenance_of_another_type_or_artifact_is_refused() {
         .refuses(attestation, "it signs other bytes than these")
         .await;
     let tampered = skillhost_test_world::tamper::altered_payload;
-    let attestation = tampered(&scene.attesting(good()), Evidence::V1).json();
+    let attestation = tampered(&scene.attesting(&good()), Evidence::V1).json();
     scene
         .refuses(attestation, "its signature does not hold")
         .await;
@@ -243,15 +243,15 @@ async fn s11_one_attestation_says_all_of_it() {
     let bundles = [
         scene.approved(),
         scene
-            .attesting(built(BUILDER, REPOSITORY, "refs/heads/other"))
+            .attesting(&built(BUILDER, REPOSITORY, "refs/heads/other"))
             .v1()
             .json(),
         scene
-            .attesting(built(BUILDER, "https://github.com/org/other", MAIN))
+            .attesting(&built(BUILDER, "https://github.com/org/other", MAIN))
             .v1()
             .json(),
         scene
-            .attesting(built("https://evil.test", REPOSITORY, MAIN))
+            .attesting(&built("https://evil.test", REPOSITORY, MAIN))
             .v1()
             .json(),
     ];
@@ -263,7 +263,7 @@ async fn s11_one_attestation_says_all_of_it() {
         );
     }
     let mut bundles = bundles.to_vec();
-    bundles.push(scene.attesting(good()).v1().json());
+    bundles.push(scene.attesting(&good()).v1().json());
     assert_eq!(scene.stage.runs(&bundles).await, ["owner"]);
 }
 
@@ -279,7 +279,7 @@ async fn s11_provenance_that_grows_too_old_stops_a_loaded_skill() {
     let approved = Author::Person
         .signing(stage.draft())
         .at(SIGNED_AT + 30 * DAY);
-    let bundles = [approved.v1().json(), scene.attesting(good()).v1().json()];
+    let bundles = [approved.v1().json(), scene.attesting(&good()).v1().json()];
     stage.clock.set(SIGNED_AT + 90 * DAY - 1);
     assert_eq!(stage.runs(&bundles).await, ["person"]);
     stage.clock.set(SIGNED_AT + 90 * DAY);

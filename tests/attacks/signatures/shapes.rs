@@ -90,7 +90,9 @@ async fn s19_deep_json_is_refused_wherever_it_stands() {
     let good = draft.v1();
     for depth in [200, 100_000] {
         let arrays = nested("[", "]", depth);
-        stage.refuses(&[arrays.clone()], SignatureInvalid).await;
+        stage
+            .refuses(std::slice::from_ref(&arrays), SignatureInvalid)
+            .await;
         let objects = format!("{}0{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         for place in [
             "/mediaType",
