@@ -152,7 +152,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Those of [`Artifact::open`](crate::artifact::Artifact::open), [`Verifier::verify`] and
+    /// Those of [`Artifact::open`](crate::artifact::Artifact::open), [`Verifier::verify`](crate::verify::Verifier::verify) and
     /// [`Compiler::compile`]; `ManifestInvalid`; `ConfigInvalid` and
     /// `ConfigInsecure` for directories that cannot be granted.
     pub async fn load(&self, path: &Path) -> Result<Arc<Loaded>> {

@@ -1,7 +1,7 @@
 //! What a host trusts by at this moment, and noticing when that changes.
 //!
 //! Everything that says what may run (policy, keys, trusted root, deny list,
-//! lock file) is read into one [`Snapshot`] with a generation. A change on disk
+//! lock file) is read into one `Snapshot` with a generation. A change on disk
 //! makes another snapshot of the next generation before the next call is
 //! judged; what is broken or goes back is reported, and the snapshot that there
 //! is stays in force.
