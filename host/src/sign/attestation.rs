@@ -11,7 +11,7 @@ use sigstore_types::{Sha256Hash, Statement};
 use url::Url;
 
 use crate::artifact::Digest;
-use crate::verify::SLSA_V1;
+use crate::verify::{APPROVAL, SLSA_V1};
 
 /// The largest predicate, in bytes, so that the bundle fits what a host reads.
 pub const MAX_PREDICATE: u64 = 128 * 1024;
@@ -21,9 +21,6 @@ pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// What cosign calls SLSA's provenance.
 const SLSA_NAME: &str = "slsaprovenance1";
-
-/// The statement that approves a component (cosign's, of a signature).
-const APPROVAL: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// How much of a predicate's type stands in the bundle's file name.
 const MAX_LABEL: usize = 64;

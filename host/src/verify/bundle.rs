@@ -29,7 +29,7 @@ use crate::artifact::Digest;
 
 /// The one attestation that approves: cosign's, of a signature. Provenance and
 /// other statements say something about an artifact, not that it may run.
-const APPROVAL: &str = "https://sigstore.dev/cosign/sign/v1";
+pub(crate) const APPROVAL: &str = "https://sigstore.dev/cosign/sign/v1";
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 

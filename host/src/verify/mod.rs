@@ -32,6 +32,7 @@ use crate::artifact::{Artifact, Digest};
 use crate::error::{Error, Kind, Result};
 use crate::time::Clock;
 
+pub(crate) use self::bundle::APPROVAL;
 pub use self::deny::{Denial, Denied, DenyList, DenyListError, MAX_DENY_LIST, PAYLOAD_TYPE};
 pub use self::identity::{Identity, IdentityError};
 pub use self::key::{KeyError, PublicKey};
