@@ -16,5 +16,6 @@ mod exit_codes;
 mod keys;
 mod lock;
 mod remains;
+mod revoke;
 mod run;
 mod trust;

@@ -131,13 +131,7 @@ impl Revoke {
     ) -> Result<Option<DenyList>> {
         let memory = Memory::open(&session.places.memory())?;
         if self.anew {
-            let lost = memory.deny_list_version(file)?;
-            return Ok(lost.map(|version| DenyList {
-                version,
-                issued: Timestamp::UNIX_EPOCH,
-                expires: Timestamp::UNIX_EPOCH,
-                entries: Vec::new(),
-            }));
+            return begin_anew(file, keys, &memory);
         }
         let Some((list, text)) = open(file, keys)? else {
             memory.check_deny_list(file, None)?;
@@ -219,6 +213,26 @@ fn accepted_keys(session: &Session, file: &Path, own: &PublicKey) -> Result<Vec<
         .with_hint("Sign with one of `keys` under [trust.deny-list], or add the public half of this one there.")),
         None => Ok(vec![own.clone()]),
     }
+}
+
+/// An empty list in the place of one that is lost. One that is not lost would
+/// lose what it denies.
+fn begin_anew(file: &Path, keys: &[PublicKey], memory: &Memory) -> Result<Option<DenyList>> {
+    if let Ok(Some((list, text))) = open(file, keys) {
+        let seen = (list.version, Digest::of(text.as_bytes()));
+        if memory.check_deny_list(file, Some(seen)).is_ok() {
+            let problem = format!("The deny list {} is not lost.", file.display());
+            return Err(Error::new(Kind::InvalidRequest, problem)
+                .with_hint("Add to it without --anew, or take entries off it with --lift."));
+        }
+    }
+    let lost = memory.deny_list_version(file)?;
+    Ok(lost.map(|version| DenyList {
+        version,
+        issued: Timestamp::UNIX_EPOCH,
+        expires: Timestamp::UNIX_EPOCH,
+        entries: Vec::new(),
+    }))
 }
 
 /// Nobody else changes the list meanwhile.
