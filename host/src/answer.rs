@@ -183,9 +183,8 @@ impl Output {
     ///
     /// `OutputLimit` or `InvalidOutput`.
     pub(crate) fn from_guest(output: wit::Output, limit: u64) -> Result<Self> {
-        let size = output.content.iter().map(size).sum::<usize>()
-            + output.structured.as_ref().map_or(0, String::len);
-        if size as u64 > limit {
+        let size = size_of(&output);
+        if size > limit {
             return Err(Error::new(
                 Kind::OutputLimit,
                 format!("The skill's answer is {size} bytes; at most {limit} are allowed."),
@@ -237,6 +236,12 @@ impl Content {
             },
         }
     }
+}
+
+/// Bytes of an answer.
+pub(crate) fn size_of(output: &wit::Output) -> u64 {
+    let structured = output.structured.as_ref().map_or(0, String::len);
+    (output.content.iter().map(size).sum::<usize>() + structured) as u64
 }
 
 fn size(content: &wit::Content) -> usize {

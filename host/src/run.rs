@@ -7,13 +7,15 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::answer::{Output, guest_error};
+use crate::answer::{Output, guest_error, size_of};
 use crate::error::{Error, Kind, Result};
-use crate::event::Usage;
+use crate::event::{Event, Spent, Usage};
 use crate::invocation::Invocation;
 use crate::manifest::text::one_line;
 use crate::policy::limits::Limits;
 use crate::sandbox::bindings::skillhost::skill::types::Outcome;
+use crate::sandbox::meter::{Budget, Exceeded, Meter};
+use crate::sandbox::random::TooManyAtOnce;
 use crate::sandbox::{Diagnostics, Prepared, State};
 use crate::time::millis;
 
@@ -22,6 +24,10 @@ pub(crate) struct Ended {
     pub(crate) outcome: Result<Output, Fault>,
     pub(crate) usage: Usage,
     pub(crate) diagnostics: Diagnostics,
+    /// Budgets of which the guest wanted more than it had.
+    pub(crate) exceeded: Vec<Exceeded>,
+    /// What was refused to it more than once.
+    pub(crate) repeats: Option<Event>,
 }
 
 /// Why one attempt failed, and what the engine said.
@@ -36,8 +42,8 @@ pub(crate) struct Fault {
 pub(crate) enum Cause {
     /// The guest said so.
     Guest,
-    /// A limit of the grant.
-    Limit,
+    /// A limit of the grant, by its name.
+    Limit(&'static str),
     /// A trap of the engine.
     Trap,
     /// The caller gave up.
@@ -98,15 +104,16 @@ pub(crate) async fn call(
             },
         }
     };
-    let usage = Usage {
+    let diagnostics = store.data_mut().diagnostics();
+    let mut usage = Usage {
         fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
         memory_bytes: store.data().memory_peak(),
         wall_ms: millis(start.elapsed()),
         attempts: 1,
+        spent: spent(store.data().meter(), &diagnostics),
     };
-    let diagnostics = store.data_mut().diagnostics();
     let outcome = match called {
-        Ok(Ok(Ok(outcome))) => finished(outcome, limits),
+        Ok(Ok(Ok(outcome))) => finished(outcome, limits, &mut usage.spent),
         Ok(Ok(Err(error))) => Err(Fault {
             error: guest_error(error),
             cause: Cause::Guest,
@@ -124,6 +131,19 @@ pub(crate) async fn call(
         outcome,
         usage,
         diagnostics,
+        exceeded: store.data().meter().exceeded(),
+        repeats: None,
+    }
+}
+
+/// What was used, what the guest wrote included.
+fn spent(meter: &Meter, diagnostics: &Diagnostics) -> Spent {
+    Spent {
+        stdout_bytes: diagnostics.stdout.size(),
+        stderr_bytes: diagnostics.stderr.size(),
+        log_bytes: diagnostics.log.size(),
+        log_lines: diagnostics.log.lines.len() as u64,
+        ..meter.spent()
     }
 }
 
@@ -135,12 +155,13 @@ async fn enter(prepared: &Prepared, store: &mut Store<State>, invocation: &Invoc
         .await
 }
 
-fn finished(outcome: Outcome, limits: &Limits) -> Result<Output, Fault> {
+fn finished(outcome: Outcome, limits: &Limits, spent: &mut Spent) -> Result<Output, Fault> {
     match outcome {
         Outcome::Complete(output) => {
+            spent.output_bytes = size_of(&output);
             Output::from_guest(output, limits.output).map_err(|error| Fault {
                 cause: if error.kind().is_limit() {
-                    Cause::Limit
+                    Cause::Limit("output")
                 } else {
                     Cause::Guest
                 },
@@ -195,16 +216,17 @@ fn cancelled() -> Fault {
 fn deadline_exceeded(limits: &Limits) -> Fault {
     let timeout = millis(limits.timeout);
     limit(
+        "timeout",
         Kind::DeadlineExceeded,
         format!("The skill did not finish within {timeout} ms."),
         "Ask for less at a time, or allow it more time (`--timeout`, `timeout` under `[limits]`).",
     )
 }
 
-fn limit(kind: Kind, message: String, hint: &str) -> Fault {
+fn limit(name: &'static str, kind: Kind, message: String, hint: &str) -> Fault {
     Fault {
         error: Error::new(kind, message).with_hint(hint),
-        cause: Cause::Limit,
+        cause: Cause::Limit(name),
     }
 }
 
@@ -218,6 +240,7 @@ fn trapped(
 ) -> Fault {
     let fault = match cause.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => limit(
+            "fuel",
             Kind::FuelExhausted,
             format!("The skill used all of its {} units of fuel.", limits.fuel),
             "Ask for less at a time, or allow it more (`--fuel`, `fuel` under `[limits]`).",
@@ -225,11 +248,13 @@ fn trapped(
         Some(Trap::Interrupt) if invocation.cancelled.is_cancelled() => cancelled(),
         Some(Trap::Interrupt) => deadline_exceeded(limits),
         Some(Trap::StackOverflow) => limit(
+            "stack",
             Kind::StackExhausted,
             "The skill used all of its stack, as endless recursion does.".to_owned(),
             "This is a defect of the skill, or its input is nested too deeply.",
         ),
         _ if state.memory_refused() => limit(
+            "memory",
             Kind::MemoryLimit,
             format!(
                 "The skill needed more than its {} bytes of memory.",
@@ -280,6 +305,7 @@ fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
         Some(ResourceTableError::Full)
     ) {
         return limit(
+            "resources",
             Kind::ResourceLimit,
             format!(
                 "The skill held more than {} open files, streams or requests at once.",
@@ -298,26 +324,20 @@ fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
             cause: Cause::Trap,
         };
     }
-    let text = format!("{cause:#}");
-    if text.contains("store handle limit exceeded") {
-        return limit(
-            Kind::ResourceLimit,
-            "The skill held more handles at once than it may.".to_owned(),
-            "This is a defect of the skill: it should close what it no longer needs.",
-        );
+    if let Some(exceeded) = cause.downcast_ref::<Exceeded>() {
+        return over_budget(*exceeded);
     }
-    if text.contains("requested len") && text.contains("exceeds limit") {
+    if let Some(TooManyAtOnce(most)) = cause.downcast_ref() {
         return limit(
+            "random",
             Kind::HostcallLimit,
-            format!(
-                "The skill asked for more than {} random bytes at once.",
-                limits.random
-            ),
+            format!("The skill asked for more than {most} random bytes at once."),
             "This is a defect of the skill: it should ask for less at a time.",
         );
     }
     if cause.downcast_ref::<FieldMapError>().is_some() {
         return limit(
+            "http-headers",
             Kind::HostcallLimit,
             format!(
                 "The skill made more than {} bytes of HTTP header fields.",
@@ -326,16 +346,49 @@ fn refused_by_host(cause: &wasmtime::Error, limits: &Limits) -> Fault {
             "This is a defect of the skill: it should send fewer or shorter fields.",
         );
     }
+    let text = format!("{cause:#}");
+    if text.contains("store handle limit exceeded") {
+        return limit(
+            "resources",
+            Kind::ResourceLimit,
+            "The skill held more handles at once than it may.".to_owned(),
+            "This is a defect of the skill: it should close what it no longer needs.",
+        );
+    }
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         return limit(
+            "hostcall",
             Kind::HostcallLimit,
-            "The skill passed more data to the host at once than it may.".to_owned(),
-            "Ask for less at a time.",
+            "The skill passed more bytes to the host at once than it may.".to_owned(),
+            "Ask for less at a time, or allow it more (`hostcall`, `output` under `[limits]`).",
         );
     }
     Fault {
         error: Error::new(Kind::Trapped, "The skill could not be run to its end.")
             .with_hint("This is a defect of the skill, or of the host; the audit log has more."),
         cause: Cause::Trap,
+    }
+}
+
+/// A budget that ends the call when it is used up.
+fn over_budget(exceeded: Exceeded) -> Fault {
+    let Exceeded {
+        budget,
+        limit: most,
+    } = exceeded;
+    let kind = match budget {
+        Budget::HostCalls | Budget::Random => Kind::HostcallLimit,
+        _ => Kind::ResourceLimit,
+    };
+    let name = budget.name();
+    Fault {
+        error: Error::new(
+            kind,
+            format!("The skill used all of its {most} {}.", budget.what()),
+        )
+        .with_hint(format!(
+            "Ask for less at a time, or allow it more (`{name}` under `[limits]`)."
+        )),
+        cause: Cause::Limit(name),
     }
 }

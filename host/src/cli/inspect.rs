@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::options::existing;
 use super::terminal::{print_json, print_untrusted, size};
@@ -13,7 +13,7 @@ use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
 use crate::manifest::{Capabilities, Manifest, Tool, section};
-use crate::policy::limits::LimitsChange;
+use crate::policy::limits::{Amount, LimitsChange};
 use crate::time::millis;
 
 /// Show a component's manifest, tools, wanted capabilities, imports, digest and signers. Nothing of it is run, signed or not
@@ -266,27 +266,20 @@ const fn optional(optional: bool) -> &'static str {
 }
 
 fn limits(limits: &LimitsChange) -> String {
-    let mut named = Map::new();
-    if let Some(fuel) = limits.fuel {
-        named.insert("fuel".to_owned(), super::terminal::count(fuel).into());
-    }
-    if let Some(memory) = limits.memory {
-        named.insert("memory".to_owned(), size(memory).into());
-    }
-    if let Some(timeout) = limits.timeout {
-        named.insert(
-            "timeout".to_owned(),
-            format!("{} ms", millis(timeout)).into(),
-        );
-    }
-    if let Some(output) = limits.output {
-        named.insert("output".to_owned(), size(output).into());
-    }
+    let named = limits.named();
     if named.is_empty() {
         return "  the host's\n".to_owned();
     }
     named
-        .iter()
-        .map(|(name, value)| format!("  {name} {}\n", value.as_str().unwrap_or_default()))
+        .into_iter()
+        .map(|(name, amount)| format!("  {name} {}\n", written(amount)))
         .collect()
+}
+
+fn written(amount: Amount) -> String {
+    match amount {
+        Amount::Number(number) => super::terminal::count(number),
+        Amount::Size(bytes) => size(bytes),
+        Amount::Time(time) => format!("{} ms", millis(time)),
+    }
 }

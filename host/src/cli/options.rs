@@ -53,12 +53,13 @@ impl Grants {
         let mut grant = configured.clone();
         grant.directories.extend(self.directories.iter().cloned());
         grant.http.extend(self.http.iter().cloned());
-        grant.limits = LimitsChange {
-            fuel: self.fuel.or(grant.limits.fuel),
-            memory: self.memory.or(grant.limits.memory),
-            timeout: self.timeout.or(grant.limits.timeout),
-            output: grant.limits.output,
+        let named = LimitsChange {
+            fuel: self.fuel,
+            memory: self.memory,
+            timeout: self.timeout,
+            ..LimitsChange::default()
         };
+        grant.limits = named.or(&grant.limits);
         grant
     }
 }

@@ -171,10 +171,22 @@ pub enum Event {
         /// What would allow it.
         grant: String,
     },
-    /// A call was stopped at a limit.
+    /// Things were refused to a call more than once, or too many different ones
+    /// to have an event each.
+    #[serde(rename = "denials.repeated")]
+    DenialsRepeated {
+        /// How often something was refused that has an event already.
+        repeated: u64,
+        /// How often something was refused that has none.
+        unnamed: u64,
+    },
+    /// A call wanted more than a limit: it was stopped, or got an error and
+    /// went on.
     #[serde(rename = "limit.exceeded")]
     LimitExceeded {
-        /// Which.
+        /// The limit's name in a configuration.
+        limit: &'static str,
+        /// Which failure it is, for a call that was stopped.
         kind: Kind,
         /// In one sentence.
         reason: String,
@@ -216,6 +228,7 @@ impl Event {
             | Self::PolicyDenied { .. }
             | Self::CapabilityDenied { .. }
             | Self::EgressDenied { .. }
+            | Self::DenialsRepeated { .. }
             | Self::LimitExceeded { .. }
             | Self::GuestTrapped { .. } => Severity::Warning,
             Self::VerifyFailed { .. }
@@ -248,6 +261,60 @@ pub struct Usage {
     pub wall_ms: u64,
     /// How often the tool was tried.
     pub attempts: u32,
+    /// What it used of its other limits; what it did not use is left out.
+    #[serde(flatten)]
+    pub spent: Spent,
+}
+
+/// Makes [`Spent`], each number of which is left out where it is 0.
+macro_rules! spent {
+    ($($(#[$doc:meta])* $field:ident,)*) => {
+        /// What a call used of its limits, besides fuel, memory and time.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+        pub struct Spent {
+            $($(#[$doc])* #[serde(skip_serializing_if = "is_zero")] pub $field: u64,)*
+        }
+    };
+}
+
+spent! {
+    /// Calls into the host.
+    host_calls,
+    /// Random bytes.
+    random_bytes,
+    /// Bytes of the answer.
+    output_bytes,
+    /// Bytes written to standard output, those that were dropped too.
+    stdout_bytes,
+    /// Bytes written to standard error, those that were dropped too.
+    stderr_bytes,
+    /// Bytes of log messages, those that were dropped too.
+    log_bytes,
+    /// Log messages that were kept.
+    log_lines,
+    /// Files that were open at once, at most.
+    open_files,
+    /// Sockets that were open at once, at most.
+    sockets,
+    /// Timers at once, at most.
+    timers,
+    /// Bytes written to files.
+    disk_bytes,
+    /// Files, directories and links made.
+    disk_files,
+    /// HTTP requests.
+    http_requests,
+    /// Bytes of request bodies.
+    http_sent_bytes,
+    /// Bytes of response bodies.
+    http_received_bytes,
+    /// Connections tried.
+    connects,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whom an event is about. What is not known yet is left out.

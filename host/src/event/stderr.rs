@@ -111,7 +111,10 @@ fn describe(event: &Event) -> String {
         } => {
             format!("request denied: {target}: {rule}. Allow it with {grant}")
         }
-        Event::LimitExceeded { kind, .. } => format!("stopped ({kind})"),
+        Event::DenialsRepeated { repeated, unnamed } => {
+            format!("denied again: {repeated} times; {unnamed} other denials are not listed")
+        }
+        Event::LimitExceeded { limit, kind, .. } => format!("limit `{limit}` exceeded ({kind})"),
         Event::GuestTrapped { .. } => "crashed".to_owned(),
         Event::OutputTruncated { stream, dropped } => {
             format!("{dropped} bytes of {stream} dropped")

@@ -241,6 +241,7 @@ impl Host {
         };
         let withdrawn = self.withdrawn(loaded, changes);
         let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
+        ended.repeats = observer.repeats();
         check_output(schemas, &mut ended);
         explain_denial(&observer, &mut ended);
         Some(Ok(ended))

@@ -180,7 +180,7 @@ pub(super) fn explain_denial(observer: &Observer, ended: &mut Ended) {
 }
 
 fn events_of(ended: &Ended) -> Vec<Event> {
-    let mut events = Vec::new();
+    let mut events: Vec<Event> = ended.repeats.iter().cloned().collect();
     let dropped = [
         ("stdout", ended.diagnostics.stdout.dropped),
         ("stderr", ended.diagnostics.stderr.dropped),
@@ -189,10 +189,12 @@ fn events_of(ended: &Ended) -> Vec<Event> {
     for (stream, dropped) in dropped.into_iter().filter(|(_, dropped)| *dropped > 0) {
         events.push(Event::OutputTruncated { stream, dropped });
     }
+    events.extend(limits_of(ended));
     if let Err(fault) = &ended.outcome {
         let reason = one_line(fault.error.message(), MAX_LINE);
         match fault.cause {
-            Cause::Limit => events.push(Event::LimitExceeded {
+            Cause::Limit(limit) => events.push(Event::LimitExceeded {
+                limit,
                 kind: fault.error.kind(),
                 reason,
             }),
@@ -209,6 +211,26 @@ fn events_of(ended: &Ended) -> Vec<Event> {
         }
     }
     events
+}
+
+/// Limits that did not end the call: the skill got an error and went on.
+fn limits_of(ended: &Ended) -> impl Iterator<Item = Event> {
+    let ended_by = match &ended.outcome {
+        Err(Fault {
+            cause: Cause::Limit(limit),
+            ..
+        }) => Some(*limit),
+        _ => None,
+    };
+    let others = ended
+        .exceeded
+        .iter()
+        .filter(move |exceeded| Some(exceeded.budget.name()) != ended_by);
+    others.map(|exceeded| Event::LimitExceeded {
+        limit: exceeded.budget.name(),
+        kind: Kind::ResourceLimit,
+        reason: format!("A part of what it wanted was refused: {exceeded}."),
+    })
 }
 
 /// What a skill wrote, each line marked with where it comes from. Blank lines

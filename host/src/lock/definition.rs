@@ -1,7 +1,7 @@
 //! What a skill tells models and operators about itself, in a form that can be
 //! kept and compared later without the component.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::canonical::{digest_of, digest_of_object};
 use crate::artifact::Digest;
 use crate::manifest::{Annotations, Capabilities, Http, Manifest, Tool, ToolName};
-use crate::policy::limits::LimitsChange;
+use crate::policy::limits::{Amount, LimitsChange};
 use crate::time::millis;
 
 /// What a manifest says: tools with every text and argument that a model
@@ -71,20 +71,12 @@ pub(super) struct DefinedArgument {
     pub(super) rules: Option<Digest>,
 }
 
-/// Limits that the author holds to be enough. Larger numbers than TOML can
-/// hold are kept as the largest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct DefinedLimits {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fuel: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) memory_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) timeout_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) output_bytes: Option<u64>,
-}
+/// Limits that the author holds to be enough: names as in `skill.toml`, with
+/// `-bytes` or `-ms` behind those that have a unit. Larger numbers than TOML
+/// can hold are kept as the largest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct DefinedLimits(pub(super) BTreeMap<String, u64>);
 
 /// The largest integer of TOML.
 const MAX_INTEGER: u64 = i64::MAX.unsigned_abs();
@@ -169,13 +161,15 @@ impl DefinedTool {
 
 impl DefinedLimits {
     fn of(limits: &LimitsChange) -> Self {
-        let kept = |number: u64| number.min(MAX_INTEGER);
-        Self {
-            fuel: limits.fuel.map(kept),
-            memory_bytes: limits.memory.map(kept),
-            timeout_ms: limits.timeout.map(millis).map(kept),
-            output_bytes: limits.output.map(kept),
-        }
+        let number = |(name, amount): (String, Amount)| {
+            let (name, number) = match amount {
+                Amount::Number(number) => (name, number),
+                Amount::Size(bytes) => (format!("{name}-bytes"), bytes),
+                Amount::Time(time) => (format!("{name}-ms"), millis(time)),
+            };
+            (name, number.min(MAX_INTEGER))
+        };
+        Self(limits.named().into_iter().map(number).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! How two definitions differ, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, What, plain, quoted, reworded};
 use super::definition::{DefinedArgument, DefinedLimits, DefinedTool, Definition};
@@ -234,24 +234,23 @@ fn changed(old: Option<Digest>, new: Option<Digest>) -> Option<&'static str> {
 }
 
 fn limits(old: &DefinedLimits, new: &DefinedLimits, changes: &mut Vec<Change>) {
-    for (limit, old, new) in [
-        ("units of fuel", old.fuel, new.fuel),
-        ("bytes of memory", old.memory_bytes, new.memory_bytes),
-        ("milliseconds", old.timeout_ms, new.timeout_ms),
-        ("bytes of output", old.output_bytes, new.output_bytes),
-    ] {
-        let (widens, sentence) = match (old, new) {
-            _ if old == new => continue,
+    let names: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
+    for limit in names {
+        let (widens, sentence) = match (old.0.get(limit), new.0.get(limit)) {
+            (old, new) if old == new => continue,
             (Some(old), Some(new)) => (
                 new > old,
-                format!("It wants at most {new} {limit}, and {old} before."),
+                format!("It wants its limit `{limit}` to be {new}, and {old} before."),
             ),
-            (None, Some(new)) => (false, format!("It now wants at most {new} {limit}.")),
+            (None, Some(new)) => (
+                false,
+                format!("It now wants its limit `{limit}` to be {new}."),
+            ),
             (old, None) => (
                 true,
                 format!(
-                    "It no longer wants at most {} {limit}: the host's limit holds.",
-                    old.unwrap_or_default()
+                    "It no longer wants its limit `{limit}` to be {}: the host's limit holds.",
+                    old.copied().unwrap_or_default()
                 ),
             ),
         };

@@ -181,6 +181,7 @@ mod tests {
                 memory_bytes: 2,
                 wall_ms: 3,
                 attempts: 1,
+                ..Usage::default()
             },
             skill: Some(SkillInfo {
                 name: "text-stats".to_owned(),

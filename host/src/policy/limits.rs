@@ -8,59 +8,130 @@ use serde::Deserialize;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Every limit of one call, all of them enforced. Limits are set before the
-/// component is instantiated.
-///
-/// # Defaults
-///
-/// | limit | default |
-/// |---|---|
-/// | `fuel` | 50,000,000,000 (about ten seconds of one core) |
-/// | `memory` | 256 MiB over all memories and tables |
-/// | `timeout` | 30 s of wall-clock time, waiting in the host included |
-/// | `input` | 16 MiB of JSON |
-/// | `output` | 1 MiB of content and structured answer |
-/// | `stdout`, `stderr`, `log` | 64 KiB each |
-/// | `log_lines` | 200 |
-/// | `random` | 64 KiB in one request |
-/// | `resources` | 256 open files, streams, requests and timers |
-/// | `http_requests` | 32 |
-/// | `http_request_body` | 1 MiB |
-/// | `http_response_body` | 8 MiB |
-/// | `http_headers` | 32 KiB |
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Units of work; most instructions cost one (wasmtime's fuel).
-    pub fuel: u64,
-    /// Bytes over all linear memories and tables of the call.
-    pub memory: u64,
-    /// Wall-clock time from instantiation to the answer.
-    pub timeout: Duration,
-    /// Bytes of the arguments as JSON text.
-    pub input: u64,
-    /// Bytes of the answer.
-    pub output: u64,
-    /// Bytes kept of standard output; the rest is counted.
-    pub stdout: u64,
-    /// Bytes kept of standard error; the rest is counted.
-    pub stderr: u64,
-    /// Bytes kept of log messages; the rest is counted.
-    pub log: u64,
-    /// Log messages kept; the rest is counted.
-    pub log_lines: u64,
-    /// Bytes of randomness in one request.
-    pub random: u64,
-    /// Handles that the guest holds at once.
-    pub resources: u64,
-    /// HTTP requests.
-    pub http_requests: u64,
-    /// Bytes of one request body.
-    pub http_request_body: u64,
-    /// Bytes of one response body.
-    pub http_response_body: u64,
-    /// Bytes of the header section of a request or a response.
-    pub http_headers: u64,
+/// Makes [`Limits`] and [`LimitsChange`] of one table, so that each limit has
+/// its meaning, its type, its default and its way of being written in one
+/// place.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $written:literal;)*) => {
+        /// Every limit of one call, all of them enforced, and set before the
+        /// component is instantiated. The default stands behind each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[$doc])*
+            #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
+            pub $name: $type,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        /// Some limits by name: in `skillhost.toml` the operator's, in
+        /// `skill.toml` the author's wish.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+        pub struct LimitsChange {
+            $(#[doc = concat!("See [`Limits::", stringify!($name), "`].")]
+            #[serde(deserialize_with = $written)]
+            pub $name: Option<$type>,)*
+        }
+
+        impl Limits {
+            /// The smaller of each pair: what an author wishes never widens
+            /// what the operator allows.
+            #[must_use]
+            pub fn narrowed(self, wish: &LimitsChange) -> Self {
+                Self { $($name: wish.$name.map_or(self.$name, |wish| self.$name.min(wish)),)* }
+            }
+
+            /// These limits with those replaced that the operator named.
+            #[must_use]
+            pub fn changed(self, change: &LimitsChange) -> Self {
+                Self { $($name: change.$name.unwrap_or(self.$name),)* }
+            }
+        }
+
+        impl LimitsChange {
+            /// These limits, and those of `other` that are not among them.
+            #[must_use]
+            pub fn or(self, other: &Self) -> Self {
+                Self { $($name: self.$name.or(other.$name),)* }
+            }
+
+            /// Each limit that is named, as it is written in a file.
+            #[must_use]
+            pub fn named(&self) -> Vec<(String, Amount)> {
+                let named = [$((stringify!($name), self.$name.map(|value| Amount::of(value, $written))),)*];
+                named.into_iter().filter_map(|(name, amount)| Some((name.replace('_', "-"), amount?))).collect()
+            }
+        }
+    };
 }
+
+limits! {
+    /// Units of work; most instructions cost one (wasmtime's fuel), and each
+    /// call into the host costs [`HOST_CALL_FUEL`]. The default is about ten
+    /// seconds of one core.
+    fuel: u64 = 50_000_000_000, "number";
+    /// Bytes over all linear memories and tables of the call.
+    memory: u64 = 256 * MIB, "memory";
+    /// Wall-clock time from instantiation to the answer, waiting in the host
+    /// included.
+    timeout: Duration = Duration::from_secs(30), "time";
+    /// Bytes of the arguments as JSON text.
+    input: u64 = 16 * MIB, "size";
+    /// Bytes of the answer.
+    output: u64 = MIB, "size";
+    /// Bytes that cross in one call between guest and host, the answer apart.
+    hostcall: u64 = MIB, "size";
+    /// Calls into the host.
+    host_calls: u64 = 10_000_000, "number";
+    /// Bytes kept of standard output; the rest is counted.
+    stdout: u64 = 64 * KIB, "size";
+    /// Bytes kept of standard error; the rest is counted.
+    stderr: u64 = 64 * KIB, "size";
+    /// Bytes kept of log messages; the rest is counted.
+    log: u64 = 64 * KIB, "size";
+    /// Log messages kept; the rest is counted.
+    log_lines: u64 = 200, "number";
+    /// Bytes of randomness in one request.
+    random: u64 = 64 * KIB, "size";
+    /// Bytes of randomness over the call.
+    random_total: u64 = 16 * MIB, "size";
+    /// Handles that the guest holds at once: files, streams, requests, timers.
+    resources: u64 = 256, "number";
+    /// Files and directories that are open at once.
+    open_files: u64 = 64, "number";
+    /// Sockets that are open at once.
+    sockets: u64 = 16, "number";
+    /// Timers that are waited for at once.
+    timers: u64 = 64, "number";
+    /// Bytes written to files, and bytes by which files grow.
+    disk_bytes: u64 = 64 * MIB, "size";
+    /// Files, directories and links made.
+    disk_files: u64 = 1000, "number";
+    /// HTTP requests.
+    http_requests: u64 = 32, "number";
+    /// Bytes of one request body.
+    http_request_body: u64 = MIB, "size";
+    /// Bytes of one response body.
+    http_response_body: u64 = 8 * MIB, "size";
+    /// Bytes of the header section of a request or a response.
+    http_headers: u64 = 32 * KIB, "size";
+    /// Time of one HTTP request, from its first byte to the last of its
+    /// response.
+    http_time: Duration = Duration::from_secs(30), "time";
+    /// Connections that are tried.
+    connects: u64 = 64, "number";
+    /// Bytes of keys and values that the skill keeps from call to call.
+    state_bytes: u64 = MIB, "size";
+}
+
+/// What one call into the host costs in fuel, beside what the guest computes:
+/// about what a guest computes in the time that the shortest of them takes.
+pub const HOST_CALL_FUEL: u64 = 1000;
 
 /// The most memory that a limit can name: the address space of 32-bit wasm.
 pub const MAX_MEMORY: u64 = 4096 * MIB;
@@ -68,76 +139,43 @@ pub const MAX_MEMORY: u64 = 4096 * MIB;
 /// The longest timeout that a limit can name.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            fuel: 50_000_000_000,
-            memory: 256 * MIB,
-            timeout: Duration::from_secs(30),
-            input: 16 * MIB,
-            output: MIB,
-            stdout: 64 * KIB,
-            stderr: 64 * KIB,
-            log: 64 * KIB,
-            log_lines: 200,
-            random: 64 * KIB,
-            resources: 256,
-            http_requests: 32,
-            http_request_body: MIB,
-            http_response_body: 8 * MIB,
-            http_headers: 32 * KIB,
+/// How much a limit allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// So many.
+    Number(u64),
+    /// Bytes.
+    Size(u64),
+    /// Wall-clock time.
+    Time(Duration),
+}
+
+impl Amount {
+    fn of(value: impl Into<Value>, written: &str) -> Self {
+        match (value.into(), written) {
+            (Value::Time(time), _) => Self::Time(time),
+            (Value::Number(number), "number") => Self::Number(number),
+            (Value::Number(bytes), _) => Self::Size(bytes),
         }
     }
 }
 
-impl Limits {
-    /// The smaller of each pair: what an author wishes never widens what the
-    /// operator allows.
-    #[must_use]
-    pub fn narrowed(mut self, wish: &LimitsChange) -> Self {
-        if let Some(fuel) = wish.fuel {
-            self.fuel = self.fuel.min(fuel);
-        }
-        if let Some(memory) = wish.memory {
-            self.memory = self.memory.min(memory);
-        }
-        if let Some(timeout) = wish.timeout {
-            self.timeout = self.timeout.min(timeout);
-        }
-        if let Some(output) = wish.output {
-            self.output = self.output.min(output);
-        }
-        self
-    }
+/// A limit's value, whatever its type.
+enum Value {
+    Number(u64),
+    Time(Duration),
+}
 
-    /// These limits with those replaced that the operator named.
-    #[must_use]
-    pub fn changed(mut self, change: &LimitsChange) -> Self {
-        self.fuel = change.fuel.unwrap_or(self.fuel);
-        self.memory = change.memory.unwrap_or(self.memory);
-        self.timeout = change.timeout.unwrap_or(self.timeout);
-        self.output = change.output.unwrap_or(self.output);
-        self
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
     }
 }
 
-/// Some limits by name: in `skillhost.toml` the operator's, in `skill.toml`
-/// the author's wish.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsChange {
-    /// See [`Limits::fuel`].
-    #[serde(deserialize_with = "fuel")]
-    pub fuel: Option<u64>,
-    /// See [`Limits::memory`]; for example `"64 MiB"`.
-    #[serde(deserialize_with = "memory")]
-    pub memory: Option<u64>,
-    /// See [`Limits::timeout`]; for example `"10s"`.
-    #[serde(deserialize_with = "timeout")]
-    pub timeout: Option<Duration>,
-    /// See [`Limits::output`]; for example `"1 MiB"`.
-    #[serde(deserialize_with = "output")]
-    pub output: Option<u64>,
+impl From<Duration> for Value {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
 }
 
 /// Reads a size such as `64 MiB`, `1.5GB` or `4096`.
@@ -192,10 +230,12 @@ fn text<'de, D: serde::Deserializer<'de>, T>(
     parse(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-fn fuel<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match u64::deserialize(deserializer)? {
-        0 => Err(serde::de::Error::custom("fuel is a positive whole number")),
-        fuel => Ok(Some(fuel)),
+        0 => Err(serde::de::Error::custom(
+            "this limit is a positive whole number",
+        )),
+        number => Ok(Some(number)),
     }
 }
 
@@ -203,13 +243,11 @@ fn memory<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u6
     text(deserializer, parse_memory)
 }
 
-fn timeout<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
+fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     text(deserializer, parse_timeout)
 }
 
-fn output<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     text(deserializer, parse_size)
 }
 

@@ -9,7 +9,7 @@ use wasmtime_wasi::clocks::HostMonotonicClock;
 
 const STEP: Duration = Duration::from_millis(1);
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Coarse(Instant);
 
 impl Coarse {

@@ -1,10 +1,8 @@
 //! What a guest may import, and nothing else.
 
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::p2::bindings::{cli, random};
-use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::p2::bindings::cli;
 
 use super::State;
 use super::bindings::{self, SkillPre};
@@ -88,12 +86,8 @@ fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     // io, clocks, random, stdin, stdout and stderr.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
     super::filesystem::link(linker)?;
-    random::insecure::add_to_linker::<State, WasiRandom>(linker, |state| {
-        WasiView::ctx(state).ctx.random()
-    })?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(linker, |state| {
-        WasiView::ctx(state).ctx.random()
-    })?;
+    super::random::link(linker)?;
+    super::timer::link(linker)?;
     link_cli(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     bindings::Skill::add_to_linker::<State, wasmtime::component::HasSelf<State>>(linker, |state| {

@@ -21,6 +21,14 @@ pub(crate) struct Logged {
     pub(crate) dropped: u64,
 }
 
+impl Logged {
+    /// All bytes that were logged.
+    pub(crate) fn size(&self) -> u64 {
+        let kept: u64 = self.lines.iter().map(LogLine::size).sum();
+        self.dropped.saturating_add(kept)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Logging {
     bytes_left: u64,

@@ -13,15 +13,19 @@ mod http;
 mod limiter;
 mod linker;
 mod logging;
+pub(crate) mod meter;
 mod observer;
+pub(crate) mod random;
 mod refused;
 mod stdio;
+mod timer;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use wasmtime::Store;
 use wasmtime::component::ResourceTable;
+use wasmtime::{CallHook, Store, Trap};
+use wasmtime_wasi::clocks::HostMonotonicClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -31,11 +35,14 @@ pub(crate) use self::filesystem::Mounts;
 use self::limiter::Limiter;
 pub(crate) use self::linker::{Prepared, linker, prepare};
 use self::logging::Logging;
+use self::meter::{Budget, Meter};
 pub(crate) use self::observer::Observer;
+use self::random::Random;
 use self::stdio::Capture;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::Invocation;
 use crate::policy::Grant;
+use crate::policy::limits::HOST_CALL_FUEL;
 
 /// Generated from `wit/`.
 #[expect(
@@ -60,8 +67,11 @@ pub(crate) struct State {
     limiter: Limiter,
     call: Call,
     logging: Logging,
+    random: Random,
+    clock: clock::Coarse,
     settings: Arc<serde_json::Map<String, serde_json::Value>>,
     observer: Observer,
+    meter: Meter,
     stdout: Capture,
     stderr: Capture,
 }
@@ -87,15 +97,25 @@ pub(crate) fn store(engine: &wasmtime::Engine, parts: Parts<'_>) -> Result<Store
     store.set_fuel(limits.fuel).map_err(|cause| {
         Error::new(Kind::Internal, "The engine does not count fuel.").with_internal(cause)
     })?;
-    store.set_hostcall_fuel(bytes(limits.output.saturating_add(HOSTCALL_SLACK)));
+    store.set_hostcall_fuel(bytes(limits.output.saturating_add(limits.hostcall)));
     store.set_max_component_handles(bytes(limits.resources).saturating_mul(4));
+    charge_host_calls(&mut store);
     interrupt_at(&mut store, deadline, cancelled);
     Ok(store)
 }
 
-/// Bytes that may cross in one host call beside the answer itself: a chunk of
-/// a file or a body.
-const HOSTCALL_SLACK: u64 = 1024 * 1024;
+/// Counts and charges each call into the host, the engine's own included
+/// (growing a memory): no guest gets work of the host for nothing.
+fn charge_host_calls(store: &mut Store<State>) {
+    store.call_hook(|mut store, transition| {
+        if !matches!(transition, CallHook::CallingHost) {
+            return Ok(());
+        }
+        store.data().meter.spend(Budget::HostCalls, 1)?;
+        let fuel = store.get_fuel()?.checked_sub(HOST_CALL_FUEL);
+        store.set_fuel(fuel.ok_or(Trap::OutOfFuel)?)
+    });
+}
 
 /// Stops a guest that computes at the deadline or when the caller has given
 /// up, and lets others run in between. One that waits in the host is stopped
@@ -119,16 +139,17 @@ fn interrupt_at(
 impl State {
     fn new(parts: Parts<'_>) -> Self {
         let limits = parts.grant.limits();
+        let meter = Meter::new(limits);
+        let clock = clock::Coarse::start();
         let stdout = Capture::new(limits.stdout);
         let stderr = Capture::new(limits.stderr);
         let mut wasi = WasiCtxBuilder::new()
             .stdout(stdout.clone())
             .stderr(stderr.clone())
-            .max_random_size(limits.random)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .monotonic_clock(clock::Coarse::start())
+            .monotonic_clock(clock)
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(bytes(limits.resources));
@@ -147,8 +168,11 @@ impl State {
             limiter: Limiter::new(limits.memory),
             call: Call::new(parts.invocation, parts.deadline),
             logging: Logging::new(limits.log, limits.log_lines),
+            random: Random::new(limits, meter.clone()),
+            clock,
             settings: Arc::clone(parts.settings),
             observer: parts.observer,
+            meter,
             stdout,
             stderr,
         }
@@ -162,6 +186,16 @@ impl State {
     /// Whether the guest wanted more memory than it may have.
     pub(crate) const fn memory_refused(&self) -> bool {
         self.limiter.refused()
+    }
+
+    /// What it used of each budget.
+    pub(crate) const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The guest's clock.
+    fn now(&self) -> u64 {
+        self.clock.now()
     }
 
     /// What the guest wrote and logged, for the operator.

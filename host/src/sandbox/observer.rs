@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::event::{Event, Events, Subject};
 use crate::manifest::text::one_line;
 
-/// Different denials of one call that are recorded. A guest can make up as many
-/// targets as it likes; those beyond these leave no event.
+/// Different denials of one call that have an event each. A guest can make up as
+/// many targets as it likes; those beyond these are counted.
 const MAX_DENIALS: usize = 32;
 
 /// The longest target that is recorded, in characters.
@@ -34,7 +34,14 @@ pub(crate) struct Denial {
 pub(crate) struct Observer {
     events: Arc<Events>,
     subject: Arc<Subject>,
-    denials: Arc<Mutex<BTreeMap<Denial, u64>>>,
+    denials: Arc<Mutex<Denials>>,
+}
+
+/// What was refused to one call.
+#[derive(Debug, Default)]
+struct Denials {
+    each: BTreeMap<Denial, u64>,
+    unnamed: u64,
 }
 
 impl Observer {
@@ -53,7 +60,7 @@ impl Observer {
 
     /// What was refused, each once.
     pub(crate) fn denials(&self) -> Vec<Denial> {
-        self.lock().keys().cloned().collect()
+        self.lock().each.keys().cloned().collect()
     }
 
     /// Records that a capability of the host was refused which nothing grants
@@ -121,15 +128,24 @@ impl Observer {
     /// Repeats are counted, not repeated.
     fn is_new(&self, denial: &Denial) -> bool {
         let mut denials = self.lock();
-        if let Some(count) = denials.get_mut(denial) {
-            *count = count.saturating_add(1);
+        if let Some(repeats) = denials.each.get_mut(denial) {
+            *repeats = repeats.saturating_add(1);
             return false;
         }
-        if denials.len() == MAX_DENIALS {
+        if denials.each.len() == MAX_DENIALS {
+            denials.unnamed = denials.unnamed.saturating_add(1);
             return false;
         }
-        denials.insert(denial.clone(), 1);
+        denials.each.insert(denial.clone(), 0);
         true
+    }
+
+    /// What was refused without an event of its own, if anything was.
+    pub(crate) fn repeats(&self) -> Option<Event> {
+        let denials = self.lock();
+        let repeated = denials.each.values().copied().fold(0, u64::saturating_add);
+        let unnamed = denials.unnamed;
+        (repeated > 0 || unnamed > 0).then_some(Event::DenialsRepeated { repeated, unnamed })
     }
 
     /// The call goes on when the log is full; its end is recorded or refused
@@ -143,7 +159,7 @@ impl Observer {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Denial, u64>> {
+    fn lock(&self) -> MutexGuard<'_, Denials> {
         self.denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,6 +30,11 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
+    /// All bytes that were written.
+    pub(crate) fn size(&self) -> u64 {
+        self.dropped.saturating_add(self.kept.len() as u64)
+    }
+
     /// As text; what is not UTF-8 is replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.kept).into_owned()

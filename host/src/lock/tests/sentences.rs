@@ -221,21 +221,21 @@ fn each_change_is_told_in_one_sentence() {
             json!(1001),
             What::Limit,
             true,
-            "It wants at most 1001 units of fuel, and 1000 before.",
+            "It wants its limit `fuel` to be 1001, and 1000 before.",
         ),
         (
             "/limits/timeout".to_owned(),
             json!("1s"),
             What::Limit,
             false,
-            "It wants at most 1000 milliseconds, and 5000 before.",
+            "It wants its limit `timeout-ms` to be 1000, and 5000 before.",
         ),
         (
             "/limits/memory".to_owned(),
             json!(null),
             What::Limit,
             true,
-            "It no longer wants at most 67108864 bytes of memory: the host's limit holds.",
+            "It no longer wants its limit `memory-bytes` to be 67108864: the host's limit holds.",
         ),
     ];
     for (pointer, value, what, widens, sentence) in rows {
