@@ -40,7 +40,12 @@ pub(crate) async fn state_and_secrets() {
         .collect();
     let (state, secrets) = (json!("state"), json!("secrets"));
     let (key, empty, token) = (json!("key"), json!(""), json!("token"));
-    assert_eq!(called.between(), ["capability.denied"; 3]);
+    let denied = "capability.denied";
+    assert_eq!(
+        called.between(),
+        [denied, denied, denied, "denials.repeated"]
+    );
+    assert_eq!(called.event("denials.repeated")["repeated"], 2);
     assert_eq!(
         targets[..3],
         [(&state, &key), (&state, &empty), (&secrets, &token)]

@@ -107,7 +107,7 @@ limits! {
     /// Sockets that are open at once.
     sockets: u64 = 16, "number";
     /// Timers that are waited for at once.
-    timers: u64 = 64, "number";
+    timers: u64 = 128, "number";
     /// Bytes written to files, and bytes by which files grow.
     disk_bytes: u64 = 64 * MIB, "size";
     /// Files, directories and links made.
