@@ -26,7 +26,7 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn new(component: &[u8]) -> Self {
-        let engine = Engine::new(&skillhost::compile::config()).unwrap();
+        let engine = Engine::new(&skillhost::compile::config(256)).unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         Skill::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).unwrap();

@@ -1,5 +1,7 @@
 //! What the caller of a tool may see.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Usage;
 use crate::manifest::text::one_line;
 use crate::sandbox::bindings::skillhost::skill::types as wit;
+use crate::time::millis;
 
 /// The longest message of a skill that is passed on, in characters.
 const MAX_MESSAGE: usize = 2000;
@@ -123,7 +126,11 @@ pub(crate) fn serialize_error<M: SerializeMap>(map: &mut M, error: &Error) -> Re
     map.serialize_entry("outcome", "error")?;
     map.serialize_entry("kind", &error.kind())?;
     map.serialize_entry("message", error.message())?;
-    map.serialize_entry("hint", &error.hint())
+    map.serialize_entry("hint", &error.hint())?;
+    match error.retry_after() {
+        Some(after) => map.serialize_entry("retry_after_ms", &millis(after)),
+        None => Ok(()),
+    }
 }
 
 impl Serialize for Content {
@@ -296,9 +303,13 @@ pub(crate) fn guest_error(error: wit::Error) -> Error {
                 Some(after) => format!("Try again in {} seconds.", after.div_ceil(1000)),
                 None => "Try again later.".to_owned(),
             };
-            Error::new(Kind::GuestFailed, one_line(&transient.message, MAX_MESSAGE))
+            let error = Error::new(Kind::GuestFailed, one_line(&transient.message, MAX_MESSAGE))
                 .with_hint(hint)
-                .with_internal(transient.code.unwrap_or_default())
+                .with_internal(transient.code.unwrap_or_default());
+            match transient.retry_after_ms {
+                Some(after) => error.with_retry_after(Duration::from_millis(after)),
+                None => error,
+            }
         }
         wit::Error::Cancelled => Error::new(
             Kind::Cancelled,

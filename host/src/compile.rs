@@ -19,9 +19,6 @@ use crate::error::{Error, Kind, Result};
 use crate::policy::limits::MAX_MEMORY;
 use crate::verify::Verified;
 
-/// The most calls that run at once.
-pub const MAX_CONCURRENT: u32 = 256;
-
 /// How often a running guest is looked at: deadlines and cancellation hold to
 /// about this.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -64,10 +61,10 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// An engine with the settings of [`config`], and the thread that ticks
-    /// its epoch while calls run.
-    pub fn new() -> Result<Self> {
-        let engine = Engine::new(&config()).map_err(|cause| {
+    /// An engine with the settings of [`config`] for so many calls at once, and
+    /// the thread that ticks its epoch while they run.
+    pub fn new(calls: u32) -> Result<Self> {
+        let engine = Engine::new(&config(calls)).map_err(|cause| {
             Error::new(
                 Kind::Internal,
                 "The WebAssembly engine cannot start on this machine.",
@@ -126,7 +123,7 @@ impl Compiler {
 /// Engine settings, each for speed or for a smaller attack surface; the
 /// figures are in `docs/decisions/0002-engine-settings.md`.
 #[must_use]
-pub fn config() -> Config {
+pub fn config(calls: u32) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -141,7 +138,7 @@ pub fn config() -> Config {
         .async_stack_size(1 << 20)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .relaxed_simd_deterministic(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls)));
     refuse_features(&mut config);
     config
 }
@@ -158,13 +155,13 @@ fn refuse_features(config: &mut Config) {
 }
 
 /// Slots that are kept warm: a fresh instance costs about ten microseconds.
-fn pool() -> PoolingAllocationConfig {
+fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(MAX_CONCURRENT)
-        .total_stacks(MAX_CONCURRENT)
-        .total_core_instances(MAX_CONCURRENT * 8)
-        .total_memories(MAX_CONCURRENT * 2)
-        .total_tables(MAX_CONCURRENT * 4)
+    pool.total_component_instances(calls)
+        .total_stacks(calls)
+        .total_core_instances(calls.saturating_mul(8))
+        .total_memories(calls.saturating_mul(2))
+        .total_tables(calls.saturating_mul(4))
         .max_memory_size(usize::try_from(MAX_MEMORY).unwrap_or(usize::MAX))
         .table_elements(20_000)
         .max_memories_per_module(1)

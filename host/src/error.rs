@@ -7,6 +7,7 @@
 //! [`Error::internal`], which stays with the operator).
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -228,6 +229,7 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     internal: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -238,6 +240,7 @@ impl Error {
             message: message.into(),
             hint: None,
             internal: None,
+            retry_after: None,
         }
     }
 
@@ -253,6 +256,19 @@ impl Error {
     pub fn with_internal(mut self, internal: impl fmt::Display) -> Self {
         self.internal = Some(internal.to_string());
         self
+    }
+
+    /// Adds when the same call may be of use again.
+    #[must_use]
+    pub const fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// When the same call may be of use again, if that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Which failure.

@@ -33,6 +33,7 @@ pub mod tuf;
 pub mod error;
 pub mod time;
 
+pub use admission::capacity::Capacity;
 pub use answer::Answer;
 pub use error::{Error, Kind, Result};
 pub use host::{Host, Setup, SkillPolicy};

@@ -12,6 +12,7 @@ use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
+use crate::policy::limits::Limits;
 use crate::policy::{Denied, Grant};
 use crate::sandbox::{Mounts, Prepared};
 use crate::verify::{Verdict, Verified};
@@ -36,6 +37,12 @@ pub struct Loaded {
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
     pub(crate) mounts: Mounts,
+}
+
+impl Granted {
+    pub(crate) fn limits_of(&self, tool: &ToolName) -> &Limits {
+        self.grant.limits_of(tool)
+    }
 }
 
 impl Loaded {

@@ -4,41 +4,122 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use skillhost::Kind::{AuditUnavailable, Cancelled, Overloaded};
-use skillhost::compile::MAX_CONCURRENT;
+use skillhost::Capacity;
+use skillhost::Kind::{AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Overloaded};
+use skillhost::invocation::Invocation;
+use skillhost::policy::limits::LimitsChange;
+use skillhost::verify::TrustLevel;
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, guests, pack};
+use skillhost_tests::{Bench, grant, guests, pack};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn r31_more_calls_than_the_host_takes_are_refused_at_once() {
-    let bench = Arc::new(Bench::with(|setup| {
+/// Calls that run at once in the tests of the queue.
+const CALLS: u32 = 6;
+
+/// A host that takes `CALLS` calls, of which each may have 64 MiB.
+fn small_host(queue: u32) -> Arc<Bench> {
+    Arc::new(Bench::with(|setup| {
         setup.limits.timeout = Duration::from_secs(60);
-    }));
+        setup.limits.memory = 64 << 20;
+        setup.capacity = Capacity {
+            calls: 1000,
+            memory: u64::from(CALLS) * (80 << 20),
+            queue,
+            ..Capacity::default()
+        };
+    }))
+}
+
+/// A call that reports that it runs, and ends when it is cancelled.
+fn until_cancelled(running: &Arc<Semaphore>) -> Invocation {
+    let mut call = invocation("progress_and_remaining", "until-awake", json!({}));
+    let running = Arc::clone(running);
+    call.progress = Some(Arc::new(move |_| running.add_permits(1)));
+    call
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_calls_for_which_there_is_no_memory_are_turned_away_with_a_time() {
+    let bench = small_host(0);
     bench.ensure_loaded("progress_and_remaining").await;
     let running = Arc::new(Semaphore::new(0));
-    let waiting = || {
-        let mut call = invocation("progress_and_remaining", "until-awake", json!({}));
-        let running = Arc::clone(&running);
-        call.progress = Some(Arc::new(move |_| running.add_permits(1)));
-        call
-    };
     let mut calls = Vec::new();
     let mut tokens = Vec::new();
-    for _ in 0..MAX_CONCURRENT {
-        let (bench, call) = (Arc::clone(&bench), waiting());
+    for _ in 0..CALLS {
+        let (bench, call) = (Arc::clone(&bench), until_cancelled(&running));
         tokens.push(call.cancelled.clone());
         calls.push(tokio::spawn(async move { bench.invoke(call).await }));
     }
-    let all = running.acquire_many(MAX_CONCURRENT).await.unwrap();
-    bench.invoke(waiting()).await.expect(Overloaded, &[]);
+    let all = running.acquire_many(CALLS).await.unwrap();
+    let called = bench.invoke(until_cancelled(&running)).await;
+    called.expect(Overloaded, &["host.overloaded"]);
+    let event = called.event("host.overloaded");
+    assert_eq!(event["running"], u64::from(CALLS), "{event}");
+    assert!(called.error().retry_after().is_some());
+    assert!(called.json()["retry_after_ms"].is_u64());
     drop(all);
     tokens.iter().for_each(CancellationToken::cancel);
     for call in calls {
         call.await.unwrap().expect(Cancelled, &[]);
     }
     bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_calls_wait_for_memory_and_are_then_answered() {
+    let bench = small_host(1000);
+    bench.ensure_loaded("echo").await;
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.assert_serving().await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_a_skill_that_can_never_run_is_refused_when_it_is_loaded() {
+    let bench = Bench::with(|setup| {
+        setup.capacity.memory = 200 << 20;
+        setup.limits.memory = 64 << 20;
+        grant(setup, "loop_forever").limits.memory = Some(300 << 20);
+    });
+    let error = bench
+        .load("loop-forever", &pack::rust("loop_forever"))
+        .await;
+    assert_eq!(error.unwrap_err().kind(), ConfigInvalid);
+    bench.assert_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_for_a_tool_and_for_a_level_of_trust() {
+    let only_fuel = |fuel| LimitsChange {
+        fuel: Some(fuel),
+        ..LimitsChange::default()
+    };
+    let bench = Bench::with(|setup| {
+        setup.limits.fuel = 1_000_000_000;
+        let tool = "spin".parse().unwrap();
+        grant(setup, "loop_forever")
+            .tools
+            .insert(tool, only_fuel(2_000));
+        setup
+            .ceilings
+            .insert(TrustLevel::Permissive, only_fuel(700_000_000));
+        setup.ceilings.insert(TrustLevel::Enterprise, only_fuel(1));
+    });
+    let called = bench.call("loop_forever", "spin", json!({})).await;
+    called.expect(FuelExhausted, &["limit.exceeded"]);
+    assert_eq!(called.event("limit.exceeded")["limit"], "fuel");
+    assert!(called.usage().fuel <= 2_000, "{:?}", called.usage());
+    let called = bench.call_text("start_loop").await;
+    called.expect(FuelExhausted, &["limit.exceeded"]);
+    assert!(called.usage().fuel > 600_000_000, "{:?}", called.usage());
+    assert!(called.usage().fuel <= 700_000_000, "{:?}", called.usage());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! and are untrusted: nothing that they refer to is fetched, and their patterns
 //! run in linear time.
 
+pub(crate) mod capacity;
 mod cost;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};

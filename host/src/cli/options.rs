@@ -130,6 +130,8 @@ impl Session {
         let mut setup = Setup::new(trust, Box::new(audit));
         setup.danger_override = Override::from_environment();
         setup.limits = self.config.limits;
+        setup.ceilings.clone_from(&self.config.ceilings);
+        setup.capacity = self.config.capacity;
         setup.skills.clone_from(&self.config.policies);
         setup
             .sinks

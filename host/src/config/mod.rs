@@ -7,18 +7,21 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::admission::capacity::Capacity;
 use crate::error::{Error, Kind, Result};
 use crate::host::SkillPolicy;
-use crate::manifest::SkillName;
+use crate::manifest::{SkillName, ToolName};
 use crate::policy::OperatorGrant;
 use crate::policy::directory::DirectoryGrant;
-use crate::policy::limits::{Limits, LimitsChange};
+use crate::policy::limits::{self, Limits, LimitsChange};
 use crate::policy::origin::OriginRule;
+use crate::verify::TrustLevel;
 
 mod trust;
 
@@ -180,6 +183,10 @@ pub struct Config {
     pub trust: Option<TrustSettings>,
     /// Limits of every call.
     pub limits: Limits,
+    /// Limits that no skill of a level of trust goes beyond.
+    pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
+    /// What all calls together may take.
+    pub capacity: Capacity,
     /// Where installed skills lie; none: [`Places::skills`].
     pub skills: Option<PathBuf>,
     /// Where events are kept; none: [`Places::audit`].
@@ -234,6 +241,12 @@ impl Config {
         Ok(Self {
             trust,
             limits: Limits::default().changed(&document.limits),
+            ceilings: document
+                .trust_level
+                .into_iter()
+                .map(|(level, table)| (level, table.limits))
+                .collect(),
+            capacity: document.capacity.read(),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.file.map(|path| folder.join(path)),
             policies,
@@ -323,12 +336,51 @@ struct Document {
     trust: Option<Spanned<TrustTable>>,
     #[serde(default)]
     limits: LimitsChange,
+    #[serde(default, rename = "trust-level")]
+    trust_level: BTreeMap<TrustLevel, LevelTable>,
+    #[serde(default)]
+    capacity: CapacityTable,
     #[serde(default)]
     skills: SkillsTable,
     #[serde(default)]
     audit: AuditTable,
     #[serde(default)]
     skill: BTreeMap<SkillName, SkillTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LevelTable {
+    limits: LimitsChange,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CapacityTable {
+    calls: Option<u32>,
+    #[serde(deserialize_with = "limits::size")]
+    memory: Option<u64>,
+    queue: Option<u32>,
+    #[serde(deserialize_with = "limits::time")]
+    wait: Option<Duration>,
+}
+
+impl CapacityTable {
+    fn read(self) -> Capacity {
+        let default = Capacity::default();
+        Capacity {
+            calls: self.calls.unwrap_or(default.calls),
+            memory: self.memory.unwrap_or(default.memory),
+            queue: self.queue.unwrap_or(default.queue),
+            wait: self.wait.unwrap_or(default.wait),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolTable {
+    limits: LimitsChange,
 }
 
 #[derive(Default, Deserialize)]
@@ -353,6 +405,8 @@ struct SkillTable {
     #[serde(default)]
     limits: LimitsChange,
     #[serde(default)]
+    tool: BTreeMap<ToolName, ToolTable>,
+    #[serde(default)]
     settings: Map<String, Value>,
 }
 
@@ -374,6 +428,11 @@ impl SkillTable {
                     .collect::<Result<_, String>>()?,
                 http: self.http,
                 limits: self.limits,
+                tools: self
+                    .tool
+                    .into_iter()
+                    .map(|(name, table)| (name, table.limits))
+                    .collect(),
             },
             settings: self.settings,
         })
@@ -382,8 +441,6 @@ impl SkillTable {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::sign::PrivateKey;
 
@@ -419,7 +476,13 @@ mod tests {
             directories = ["docs:/docs:rw"]
             http = ["https://*.good.test"]
             limits.fuel = 7
+            tool.search.limits.timeout = "2s"
             settings.lang = "en"
+            [trust-level.unsigned]
+            limits.memory = "1 MiB"
+            [capacity]
+            calls = 3
+            wait = "1s"
         "#;
         let path = folder.path().join("skillhost.toml");
         let config = Config::parse(text, &path).unwrap();
@@ -431,6 +494,13 @@ mod tests {
         let policy = config.policies.values().next().unwrap();
         assert_eq!(policy.grant.directories[0].host, folder.path().join("docs"));
         assert_eq!(policy.grant.limits.fuel, Some(7));
+        let tool = policy.grant.tools.values().next().unwrap();
+        assert_eq!(tool.timeout, Some(Duration::from_secs(2)));
+        let ceiling = config.ceilings[&TrustLevel::Unsigned];
+        assert_eq!(ceiling.memory, Some(1 << 20));
+        let capacity = config.capacity;
+        assert_eq!((capacity.calls, capacity.wait.as_secs()), (3, 1));
+        assert_eq!(capacity.queue, Capacity::default().queue);
         assert_eq!(policy.settings["lang"], "en");
     }
 

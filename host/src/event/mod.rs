@@ -207,6 +207,16 @@ pub enum Event {
         /// Bytes that were dropped.
         dropped: u64,
     },
+    /// A call was turned away: as many run and wait as the host takes.
+    #[serde(rename = "host.overloaded")]
+    HostOverloaded {
+        /// Calls that run.
+        running: u64,
+        /// Calls that wait.
+        waiting: u64,
+        /// Bytes of memory that are set aside for those that run.
+        memory_bytes: u64,
+    },
     /// The host failed while it served a call.
     #[serde(rename = "host.panicked")]
     HostPanicked {},
@@ -230,7 +240,8 @@ impl Event {
             | Self::EgressDenied { .. }
             | Self::DenialsRepeated { .. }
             | Self::LimitExceeded { .. }
-            | Self::GuestTrapped { .. } => Severity::Warning,
+            | Self::GuestTrapped { .. }
+            | Self::HostOverloaded { .. } => Severity::Warning,
             Self::VerifyFailed { .. }
             | Self::SkillRevoked { .. }
             | Self::ToolChanged { .. }

@@ -119,6 +119,9 @@ fn describe(event: &Event) -> String {
         Event::OutputTruncated { stream, dropped } => {
             format!("{dropped} bytes of {stream} dropped")
         }
+        Event::HostOverloaded {
+            running, waiting, ..
+        } => format!("overloaded: {running} calls run and {waiting} wait"),
         Event::HostPanicked {} => "the host failed while it served a call".to_owned(),
     }
 }

@@ -4,17 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Host;
+use super::{Host, SkillPolicy};
 use crate::admission::Schemas;
 use crate::artifact::{Artifact, Sources};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
-use crate::policy::{self, Grant};
+use crate::policy::{self, Denied, Grant};
 use crate::registry::{Granted, Loaded};
 use crate::sandbox::{self, Mounts};
 use crate::time::millis;
-use crate::verify::{Decision, SignerName, Verified};
+use crate::verify::{Decision, SignerName, Verdict, Verified};
 
 /// What became known of a skill while it was loaded.
 struct Trail {
@@ -72,12 +72,16 @@ impl Host {
         let renewed = renewed.and_then(|verified| {
             self.authority
                 .approve(&current.manifest, verified.verdict())?;
-            current.renewed(&verified).ok_or_else(|| {
+            let mut renewed = current.renewed(&verified).ok_or_else(|| {
                 Error::new(
                     Kind::Internal,
                     "A verdict is about other bytes than were judged.",
                 )
-            })
+            })?;
+            if verified.verdict().level() != current.verdict().level() {
+                renewed.granted = Arc::new(self.grant(&current.manifest, verified.verdict())?);
+            }
+            Ok(renewed)
         });
         let loaded = renewed.map_err(|error| self.rejected(&trail, error))?;
         let loaded = Arc::new(Loaded {
@@ -135,11 +139,8 @@ impl Host {
             .iter()
             .map(|tool| Ok((tool.name.clone(), Schemas::compile(tool)?)))
             .collect::<Result<_>>()?;
-        let policy = self.skills.get(&manifest.name).unwrap_or(&self.others);
-        let granted = match policy::decide(&manifest, &policy.grant, &self.limits) {
-            Ok(grant) => Ok(open(grant)?),
-            Err(denied) => Err(denied),
-        };
+        let policy = self.policy_of(&manifest.name);
+        let granted = self.grant(&manifest, verified.verdict())?;
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -157,6 +158,28 @@ impl Host {
             manifest: Arc::new(manifest),
         };
         Ok((loaded, compile_ms))
+    }
+
+    fn policy_of(&self, skill: &SkillName) -> &SkillPolicy {
+        self.skills.get(skill).unwrap_or(&self.others)
+    }
+
+    /// What the skill may use, as far as it is trusted, with its directories
+    /// open.
+    fn grant(&self, manifest: &Manifest, verdict: &Verdict) -> Result<Result<Granted, Denied>> {
+        let policy = self.policy_of(&manifest.name);
+        let grant = match policy::decide(manifest, &policy.grant, &self.limits) {
+            Ok(grant) => grant,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let grant = match self.ceilings.get(&verdict.level()) {
+            Some(ceiling) => grant.narrowed(ceiling),
+            None => grant,
+        };
+        for limits in grant.each_limits() {
+            self.gate.check(limits)?;
+        }
+        open(grant).map(Ok)
     }
 
     /// Remembers its version, and makes it callable: what cannot be remembered

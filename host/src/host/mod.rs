@@ -10,26 +10,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use wasmtime::component::Linker;
 
 use self::record::{Open, check_output, explain_denial};
+use crate::admission::capacity::{Capacity, Gate, Load, Seat, TurnedAway};
 use crate::admission::{self, Schemas};
 use crate::answer::Answer;
-use crate::compile::{Compiler, MAX_CONCURRENT};
+use crate::compile::Compiler;
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Sink, Subject};
 use crate::invocation::Invocation;
-use crate::manifest::SkillName;
-use crate::policy::limits::Limits;
+use crate::manifest::{SkillName, ToolName};
+use crate::policy::limits::{Limits, LimitsChange};
 use crate::policy::{Denied, OperatorGrant};
 use crate::registry::{Granted, Loaded, Registry};
 use crate::run::{self, Call, Ended};
 use crate::sandbox::egress::{Network, SystemNetwork};
 use crate::sandbox::{self, Observer, Parts, State};
-use crate::time::Clock;
+use crate::time::{Clock, millis};
 use crate::trust::{Authority, TrustSource};
+use crate::verify::TrustLevel;
 
 /// The longest wait for the end of a verdict before it is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -52,6 +54,10 @@ pub struct Setup {
     pub danger_override: Override,
     /// Limits of every call, unless a skill's policy says otherwise.
     pub limits: Limits,
+    /// Limits that no skill of a level of trust goes beyond.
+    pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
+    /// What all calls together may take.
+    pub capacity: Capacity,
     /// What each skill may use.
     pub skills: BTreeMap<SkillName, SkillPolicy>,
     /// What a skill may use that is not named.
@@ -75,6 +81,8 @@ impl Setup {
             trust: trust.into(),
             danger_override: Override::NONE,
             limits: Limits::default(),
+            ceilings: BTreeMap::new(),
+            capacity: Capacity::default(),
             skills: BTreeMap::new(),
             others: SkillPolicy::default(),
             audit,
@@ -92,9 +100,10 @@ pub struct Host {
     linker: Linker<State>,
     registry: Registry,
     events: Arc<Events>,
-    slots: Semaphore,
+    gate: Gate,
     loading: Mutex<()>,
     limits: Limits,
+    ceilings: BTreeMap<TrustLevel, LimitsChange>,
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
     clock: Arc<dyn Clock>,
@@ -104,7 +113,8 @@ pub struct Host {
 impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
-        let compiler = Compiler::new()?;
+        let gate = Gate::new(setup.capacity)?;
+        let compiler = Compiler::new(setup.capacity.calls)?;
         let clock = setup.clock;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
         let events = Arc::new(events);
@@ -119,9 +129,10 @@ impl Host {
             compiler,
             registry: Registry::default(),
             events,
-            slots: Semaphore::new(MAX_CONCURRENT as usize),
+            gate,
             loading: Mutex::new(()),
             limits: setup.limits,
+            ceilings: setup.ceilings,
             skills: setup.skills,
             others: setup.others,
             clock,
@@ -186,7 +197,6 @@ impl Host {
         invocation: &Invocation,
         subject: &mut Subject,
     ) -> Result<(Arc<Loaded>, Ended)> {
-        let _slot = self.slots.try_acquire().map_err(|_full| overloaded())?;
         let mut loaded = self.registry.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
@@ -212,18 +222,30 @@ impl Host {
         subject: &Subject,
         loaded: &Loaded,
     ) -> Option<Result<Ended>> {
+        let start = tokio::time::Instant::now();
         let admitted = self.admit(invocation, loaded);
         let changes = self.authority.subscribe();
-        let (schemas, granted) = match admitted {
+        let (tool, schemas, granted) = match admitted {
             Ok(admitted) => admitted,
             Err(_) if !self.upholds(loaded) => return None,
             Err(NotAdmitted::Refused(error)) => return Some(Err(error)),
             Err(NotAdmitted::Denied(denied)) => return Some(Err(self.deny(subject, denied))),
         };
-        let limits = *granted.grant.limits();
-        let deadline = tokio::time::Instant::now() + limits.timeout;
+        let limits = *granted.limits_of(tool);
+        let deadline = start + limits.timeout;
+        let _seat = match self.seat(invocation, subject, &limits, deadline).await {
+            Ok(seat) => seat,
+            Err(error) => return Some(Err(error)),
+        };
         let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
-        let store = match self.store(invocation, loaded, granted, observer.clone(), deadline) {
+        let store = match self.store(
+            invocation,
+            loaded,
+            granted,
+            &limits,
+            observer.clone(),
+            deadline,
+        ) {
             Ok(store) => store,
             Err(error) => return Some(Err(error)),
         };
@@ -245,6 +267,27 @@ impl Host {
         check_output(schemas, &mut ended);
         explain_denial(&observer, &mut ended);
         Some(Ok(ended))
+    }
+
+    /// Room for the call, among those that run.
+    async fn seat(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        limits: &Limits,
+        deadline: tokio::time::Instant,
+    ) -> Result<Seat<'_>> {
+        let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
+        match entered.await {
+            Ok(seat) => Ok(seat),
+            Err(TurnedAway::Cancelled) => {
+                Err(Error::new(Kind::Cancelled, "The call was cancelled."))
+            }
+            Err(TurnedAway::Full(load)) => {
+                self.events.record(subject, &overloaded(load))?;
+                Err(turned_away(load))
+            }
+        }
     }
 
     /// The skill as it is to be judged now. What is recorded of a refusal is by
@@ -312,15 +355,15 @@ impl Host {
         &self,
         invocation: &Invocation,
         loaded: &'a Loaded,
-    ) -> Result<(&'a Schemas, &'a Granted), NotAdmitted<'a>> {
+    ) -> Result<(&'a ToolName, &'a Schemas, &'a Granted), NotAdmitted<'a>> {
         let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
         let schemas = loaded
             .schemas
             .get(&tool.name)
             .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
         let granted = Result::as_ref(&loaded.granted).map_err(NotAdmitted::Denied)?;
-        schemas.admit(&invocation.input, granted.grant.limits().input)?;
-        Ok((schemas, granted))
+        schemas.admit(&invocation.input, granted.limits_of(&tool.name).input)?;
+        Ok((&tool.name, schemas, granted))
     }
 
     fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
@@ -341,6 +384,7 @@ impl Host {
         invocation: &Invocation,
         loaded: &Loaded,
         granted: &Granted,
+        limits: &Limits,
         observer: Observer,
         deadline: tokio::time::Instant,
     ) -> Result<wasmtime::Store<State>> {
@@ -349,6 +393,7 @@ impl Host {
             Parts {
                 invocation,
                 grant: &granted.grant,
+                limits,
                 mounts: &granted.mounts,
                 network: &self.network,
                 settings: &loaded.settings,
@@ -378,10 +423,20 @@ impl std::fmt::Debug for Host {
             .finish_non_exhaustive()
     }
 }
-fn overloaded() -> Error {
+
+const fn overloaded(load: Load) -> Event {
+    Event::HostOverloaded {
+        running: load.running,
+        waiting: load.waiting,
+        memory_bytes: load.memory,
+    }
+}
+
+fn turned_away(load: Load) -> Error {
     Error::new(
         Kind::Overloaded,
-        format!("{MAX_CONCURRENT} calls are running, which is all that this host takes."),
+        "The host is busy with as many calls as it takes.",
     )
-    .with_hint("Try again in a second.")
+    .with_hint(format!("Try again in {} ms.", millis(load.retry_after)))
+    .with_retry_after(load.retry_after)
 }

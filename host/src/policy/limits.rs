@@ -243,11 +243,15 @@ fn memory<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u6
     text(deserializer, parse_memory)
 }
 
-fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub(crate) fn time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
     text(deserializer, parse_timeout)
 }
 
-fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn size<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
     text(deserializer, parse_size)
 }
 

@@ -8,8 +8,8 @@
 //!    be granted at least in part: a skill that cannot work is not started.
 //! 2. What is granted is what both the manifest wants and the operator allows;
 //!    what only one of them names is left out.
-//! 3. Limits are the operator's, narrowed to what the author holds to be
-//!    enough.
+//! 3. Limits are the operator's (the tool's before the skill's before the
+//!    host's), narrowed to what the author holds to be enough.
 
 pub mod directory;
 pub mod limits;
@@ -18,7 +18,9 @@ pub mod origin;
 use self::directory::{Access, DirectoryGrant};
 use self::limits::{Limits, LimitsChange};
 use self::origin::OriginRule;
-use crate::manifest::{Filesystem, Http, Manifest};
+use std::collections::BTreeMap;
+
+use crate::manifest::{Filesystem, Http, Manifest, ToolName};
 
 /// What the operator allows one skill. Empty lists allow nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +31,8 @@ pub struct OperatorGrant {
     pub http: Vec<OriginRule>,
     /// Limits that differ from the host's.
     pub limits: LimitsChange,
+    /// Limits of single tools that differ from the skill's.
+    pub tools: BTreeMap<ToolName, LimitsChange>,
 }
 
 /// What a call of a skill may use. Only [`decide`] makes one.
@@ -38,6 +42,7 @@ pub struct Grant {
     http: Vec<OriginRule>,
     methods: Vec<String>,
     limits: Limits,
+    tools: BTreeMap<ToolName, Limits>,
     unused: Vec<String>,
 }
 
@@ -64,6 +69,27 @@ impl Grant {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Limits of one call of that tool.
+    #[must_use]
+    pub fn limits_of(&self, tool: &ToolName) -> &Limits {
+        self.tools.get(tool).unwrap_or(&self.limits)
+    }
+
+    /// The limits of all tools, each once.
+    pub(crate) fn each_limits(&self) -> impl Iterator<Item = &Limits> {
+        std::iter::once(&self.limits).chain(self.tools.values())
+    }
+
+    /// The same rights, and of each limit the smaller one.
+    #[must_use]
+    pub fn narrowed(mut self, ceiling: &LimitsChange) -> Self {
+        self.limits = self.limits.narrowed(ceiling);
+        for limits in self.tools.values_mut() {
+            *limits = limits.narrowed(ceiling);
+        }
+        self
     }
 
     /// Grants of the operator that the skill does not ask for, in words.
@@ -93,13 +119,29 @@ pub fn decide(
     let mut unused = Vec::new();
     let directories = directories(manifest, operator, &mut unused)?;
     let (http, methods) = http(manifest, operator, &mut unused)?;
+    let limits = host.changed(&operator.limits);
+    let tool = |(name, change): (&ToolName, &LimitsChange)| {
+        (
+            name.clone(),
+            limits.changed(change).narrowed(&manifest.limits),
+        )
+    };
+    unused.extend(no_such_tools(manifest, operator));
     Ok(Grant {
         directories,
         http,
         methods,
-        limits: host.changed(&operator.limits).narrowed(&manifest.limits),
+        limits: limits.narrowed(&manifest.limits),
+        tools: operator.tools.iter().map(tool).collect(),
         unused,
     })
+}
+
+/// A limit of a tool that there is not would hold for nothing.
+fn no_such_tools(manifest: &Manifest, operator: &OperatorGrant) -> impl Iterator<Item = String> {
+    let named = operator.tools.keys();
+    let missing = named.filter(|name| manifest.tool(name.as_str()).is_none());
+    missing.map(|name| format!("limits of the tool `{name}`, which there is not"))
 }
 
 fn directories(

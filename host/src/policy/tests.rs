@@ -16,7 +16,7 @@ fn operator(directories: &[&str], http: &[&str]) -> OperatorGrant {
     OperatorGrant {
         directories: directories.iter().map(|it| it.parse().unwrap()).collect(),
         http: http.iter().map(|it| it.parse().unwrap()).collect(),
-        limits: LimitsChange::default(),
+        ..OperatorGrant::default()
     }
 }
 
@@ -101,6 +101,23 @@ fn limits_are_the_operators_narrowed_by_the_authors() {
     operator.limits.memory = Some(9);
     let grant = decided(&json!({}), &operator).unwrap();
     assert_eq!((grant.limits().fuel, grant.limits().memory), (5, 9));
+    let tool: ToolName = "t".parse().unwrap();
+    let only_fuel = LimitsChange {
+        fuel: Some(3),
+        ..LimitsChange::default()
+    };
+    operator.tools.insert(tool.clone(), only_fuel);
+    let grant = decided(&json!({}), &operator).unwrap();
+    let limits = grant.limits_of(&tool);
+    assert_eq!((limits.fuel, limits.memory, grant.limits().fuel), (3, 9, 5));
+    let ceiling = LimitsChange {
+        memory: Some(8),
+        fuel: Some(4),
+        ..LimitsChange::default()
+    };
+    let grant = grant.narrowed(&ceiling);
+    let limits = grant.limits_of(&tool);
+    assert_eq!((limits.fuel, limits.memory, grant.limits().fuel), (3, 8, 4));
     operator.limits.fuel = Some(50);
     assert_eq!(decided(&json!({}), &operator).unwrap().limits().fuel, 7);
 }

@@ -32,6 +32,7 @@ use wasmtime_wasi_http::Error;
 
 use super::address::is_public;
 use super::observer::Observer;
+use crate::policy::limits::Limits;
 use crate::policy::origin::{Origin, OriginRule, Scheme};
 use crate::policy::{Grant, http_grant};
 
@@ -103,8 +104,12 @@ pub(super) struct Permit {
 }
 
 impl Egress {
-    pub(super) fn new(grant: &Grant, network: Arc<dyn Network>, observer: Observer) -> Self {
-        let limits = grant.limits();
+    pub(super) fn new(
+        grant: &Grant,
+        limits: &Limits,
+        network: Arc<dyn Network>,
+        observer: Observer,
+    ) -> Self {
         Self {
             rules: grant.http().to_vec(),
             methods: grant.methods().to_vec(),

@@ -42,7 +42,7 @@ use self::stdio::Capture;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::Invocation;
 use crate::policy::Grant;
-use crate::policy::limits::HOST_CALL_FUEL;
+use crate::policy::limits::{HOST_CALL_FUEL, Limits};
 
 /// Generated from `wit/`.
 #[expect(
@@ -80,6 +80,7 @@ pub(crate) struct State {
 pub(crate) struct Parts<'a> {
     pub(crate) invocation: &'a Invocation,
     pub(crate) grant: &'a Grant,
+    pub(crate) limits: &'a Limits,
     pub(crate) mounts: &'a Mounts,
     pub(crate) network: &'a Arc<dyn Network>,
     pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
@@ -89,7 +90,7 @@ pub(crate) struct Parts<'a> {
 
 /// A store with every limit set, before anything of the guest is in it.
 pub(crate) fn store(engine: &wasmtime::Engine, parts: Parts<'_>) -> Result<Store<State>> {
-    let limits = *parts.grant.limits();
+    let limits = *parts.limits;
     let deadline = parts.deadline;
     let cancelled = parts.invocation.cancelled.clone();
     let mut store = Store::new(engine, State::new(parts));
@@ -138,7 +139,7 @@ fn interrupt_at(
 
 impl State {
     fn new(parts: Parts<'_>) -> Self {
-        let limits = parts.grant.limits();
+        let limits = parts.limits;
         let meter = Meter::new(limits);
         let clock = clock::Coarse::start();
         let stdout = Capture::new(limits.stdout);
@@ -161,6 +162,7 @@ impl State {
             http,
             egress: Egress::new(
                 parts.grant,
+                limits,
                 Arc::clone(parts.network),
                 parts.observer.clone(),
             ),

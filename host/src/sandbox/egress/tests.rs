@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::event::{Events, Record, Sink, Subject};
 use crate::manifest::Manifest;
-use crate::policy::limits::{Limits, LimitsChange};
+use crate::policy::limits::Limits;
 use crate::policy::{OperatorGrant, decide};
 
 /// An internet of a few names. Connections are refused, and remembered.
@@ -68,6 +68,7 @@ impl Bench {
         Self {
             egress: Egress::new(
                 &grant(granted),
+                &Limits::default(),
                 Arc::<FakeNetwork>::clone(&network),
                 observer,
             ),
@@ -105,7 +106,7 @@ fn grant(granted: &[&str]) -> Grant {
     let operator = OperatorGrant {
         directories: vec![],
         http: granted.iter().map(|rule| rule.parse().unwrap()).collect(),
-        limits: LimitsChange::default(),
+        ..OperatorGrant::default()
     };
     decide(&manifest, &operator, &Limits::default()).unwrap()
 }
