@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use skillhost::config::Config;
+use skillhost::policy::limits::Limits;
 
 #[test]
 fn s07_s15_trust_that_is_written_wrongly_is_refused_with_the_line() {
@@ -29,6 +30,18 @@ fn trust_that_is_written_well_is_taken() {
     assert!(taken.len() > 2);
     for case in taken {
         assert_eq!(load(&case), None, "{}", case.display());
+    }
+}
+
+#[test]
+fn each_limit_is_documented_with_its_default() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("docs/OPERATING.md")).unwrap();
+    for limit in Limits::NAMES {
+        let row = format!("| `{}` | ", limit.replace('_', "-"));
+        let described = page.lines().find(|line| line.starts_with(&row));
+        let cells = described.map_or(0, |line| line.split('|').count());
+        assert_eq!(cells, 5, "docs/OPERATING.md does not describe {limit}");
     }
 }
 

@@ -39,6 +39,9 @@ macro_rules! limits {
         }
 
         impl Limits {
+            /// The names of all limits; in a configuration with `-` for `_`.
+            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+
             /// The smaller of each pair: what an author wishes never widens
             /// what the operator allows.
             #[must_use]
