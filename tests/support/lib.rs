@@ -19,6 +19,7 @@ pub mod records;
 pub mod says;
 pub mod server;
 pub mod stage;
+pub mod tree;
 pub mod tuf;
 
 pub use assistant::Assistant;

@@ -153,8 +153,11 @@ pub enum Event {
     CapabilityDenied {
         /// `state`, `secrets`, and so on.
         capability: &'static str,
-        /// What it reached for.
+        /// What it reached for; of a file, the path as the skill sees it.
         target: String,
+        /// The rule that refused it, if there are several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rule: Option<&'static str>,
         /// What would allow it.
         grant: String,
     },

@@ -100,6 +100,7 @@ fn describe(event: &Event) -> String {
             capability,
             target,
             grant,
+            ..
         } => {
             format!("{capability} denied: {target}. Allow it with {grant}")
         }

@@ -12,7 +12,7 @@ use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied, Grant};
 use crate::registry::{Granted, Loaded};
-use crate::sandbox::{self, Mounts};
+use crate::sandbox::{self, Descriptors, Mounts};
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
 
@@ -179,7 +179,7 @@ impl Host {
         for limits in grant.each_limits() {
             self.gate.check(limits)?;
         }
-        open(grant).map(Ok)
+        open(grant, &self.descriptors).map(Ok)
     }
 
     /// Remembers its version, and makes it callable: what cannot be remembered
@@ -314,8 +314,8 @@ fn still_named(manifest: &Manifest, known: &Manifest) -> Result<()> {
     ))
 }
 
-fn open(grant: Grant) -> Result<Granted> {
-    let mounts = Mounts::open(grant.directories())?;
+fn open(grant: Grant, descriptors: &Descriptors) -> Result<Granted> {
+    let mounts = Mounts::open(grant.directories(), descriptors)?;
     Ok(Granted { grant, mounts })
 }
 

@@ -28,7 +28,7 @@ use crate::policy::{Denied, OperatorGrant};
 use crate::registry::{Granted, Loaded, Registry};
 use crate::run::{self, Call, Ended};
 use crate::sandbox::egress::{Network, SystemNetwork};
-use crate::sandbox::{self, Observer, Parts, State};
+use crate::sandbox::{self, Descriptors, Observer, Parts, State};
 use crate::time::{Clock, millis};
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
@@ -101,6 +101,7 @@ pub struct Host {
     registry: Registry,
     events: Arc<Events>,
     gate: Gate,
+    descriptors: Descriptors,
     loading: Mutex<()>,
     limits: Limits,
     ceilings: BTreeMap<TrustLevel, LimitsChange>,
@@ -130,6 +131,7 @@ impl Host {
             registry: Registry::default(),
             events,
             gate,
+            descriptors: Descriptors::of_process(),
             loading: Mutex::new(()),
             limits: setup.limits,
             ceilings: setup.ceilings,

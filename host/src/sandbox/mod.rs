@@ -31,7 +31,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use self::call::Call;
 use self::egress::{Egress, Network};
-pub(crate) use self::filesystem::Mounts;
+use self::filesystem::Files;
+pub(crate) use self::filesystem::{Descriptors, Mounts};
 use self::limiter::Limiter;
 pub(crate) use self::linker::{Prepared, linker, prepare};
 use self::logging::Logging;
@@ -63,6 +64,7 @@ pub(crate) struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     egress: Egress,
+    files: Files,
     table: ResourceTable,
     limiter: Limiter,
     call: Call,
@@ -144,7 +146,7 @@ impl State {
         let clock = clock::Coarse::start();
         let stdout = Capture::new(limits.stdout);
         let stderr = Capture::new(limits.stderr);
-        let mut wasi = WasiCtxBuilder::new()
+        let wasi = WasiCtxBuilder::new()
             .stdout(stdout.clone())
             .stderr(stderr.clone())
             .allow_tcp(false)
@@ -154,7 +156,6 @@ impl State {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(bytes(limits.resources));
-        parts.mounts.install(&mut wasi, &mut table);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(bytes(limits.http_headers));
         Self {
@@ -166,6 +167,7 @@ impl State {
                 Arc::clone(parts.network),
                 parts.observer.clone(),
             ),
+            files: Files::new(parts.mounts),
             table,
             limiter: Limiter::new(limits.memory),
             call: Call::new(parts.invocation, parts.deadline),

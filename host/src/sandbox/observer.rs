@@ -66,25 +66,22 @@ impl Observer {
     /// Records that a capability of the host was refused which nothing grants
     /// yet.
     pub(super) fn capability(&self, capability: &'static str, target: &str) {
-        self.deny(capability, target, "nothing: this host does not offer it");
+        let grant = "nothing: this host does not offer it";
+        self.deny(capability, target, None, grant);
     }
 
-    /// Records that a file could not be opened as the guest wanted.
-    pub(super) fn filesystem(&self, path: &str, suffix: &str) {
-        let skill = self.skill();
-        let grant = format!(
-            "`--allow-dir DIR{suffix}`, or `directories = [\"DIR:/{suffix}\"]` under `[skill.{skill}]` in skillhost.toml"
-        );
-        self.deny("filesystem", path, &grant);
+    /// Records that an operation on a file was refused.
+    pub(super) fn file(&self, path: &str, rule: &'static str, grant: &str) {
+        self.deny("filesystem", path, Some(rule), grant);
     }
 
-    /// Records that a pipe, a socket or a device was not opened.
-    pub(super) fn special_file(&self, path: &str) {
-        let grant = "nothing: only regular files and directories are offered";
-        self.deny("filesystem", path, grant);
-    }
-
-    fn deny(&self, capability: &'static str, target: &str, grant: &str) {
+    fn deny(
+        &self,
+        capability: &'static str,
+        target: &str,
+        rule: Option<&'static str>,
+        grant: &str,
+    ) {
         let target = one_line(target, MAX_TARGET);
         let grant = grant.to_owned();
         let denial = Denial {
@@ -101,6 +98,7 @@ impl Observer {
             self.record(&Event::CapabilityDenied {
                 capability,
                 target,
+                rule,
                 grant,
             });
         }

@@ -1,0 +1,441 @@
+//! Every operation on files and directories: what may be refused is judged
+//! here, what costs disk is counted, and the rest is passed on.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::OpenMode;
+use wasmtime_wasi::filesystem::{self, Descriptor};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
+    DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+use wasmtime_wasi::runtime::spawn_blocking;
+
+use super::open::{self, Fault, Opened, Wish};
+use super::refusal::Refusal;
+use super::share::Slot;
+use super::stream::{Reader, Target, Writer};
+use super::{Place, View};
+use crate::sandbox::meter::{Budget, Meter};
+
+impl View<'_> {
+    /// A descriptor of a file.
+    fn file(&self, fd: &Resource<Descriptor>) -> FsResult<filesystem::File> {
+        match self.table.get(fd)? {
+            Descriptor::File(file) => Ok(file.clone()),
+            Descriptor::Dir(_) => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    /// A descriptor of a directory.
+    fn directory(&self, fd: &Resource<Descriptor>) -> FsResult<Arc<File>> {
+        match self.table.get(fd)? {
+            Descriptor::Dir(directory) => Ok(Arc::clone(&directory.dir)),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+
+    /// Where to write what is written to a file.
+    fn target(&self, fd: &Resource<Descriptor>) -> FsResult<Target> {
+        self.check_writable(&self.itself(fd)?)?;
+        let file = self.file(fd)?;
+        if !file.open_mode.contains(OpenMode::WRITE) {
+            return Err(ErrorCode::BadDescriptor.into());
+        }
+        Ok(Target {
+            file: file.file,
+            meter: self.meter.clone(),
+        })
+    }
+
+    /// Room for one more open file.
+    fn slot(&mut self, place: &Place) -> FsResult<Arc<Slot>> {
+        let held = self.meter.hold(Budget::OpenFiles);
+        let held = held.map_err(|_recorded_by_the_meter| ErrorCode::Quota)?;
+        match self.files.allowance.take(held) {
+            Some(slot) => Ok(Arc::new(slot)),
+            None => Err(self.refuse(place, Refusal::Exhausted)),
+        }
+    }
+
+    fn slot_of(&self, fd: &Resource<Descriptor>) -> FsResult<Option<Arc<Slot>>> {
+        Ok(self.known(fd)?.slot.clone())
+    }
+
+    /// What a fault is to the guest; a refusal is recorded.
+    fn fault(&self, place: &Place, fault: Fault) -> FsError {
+        match fault {
+            Fault::Os(errno) => std::io::Error::from(errno).into(),
+            Fault::Refused(refusal) => self.refuse(place, refusal),
+            Fault::Exceeded => ErrorCode::InsufficientSpace.into(),
+        }
+    }
+
+    /// Does work below a directory on a thread that may block.
+    async fn work<T: Send + 'static>(
+        &mut self,
+        fd: &Resource<Descriptor>,
+        path: String,
+        work: impl FnOnce(&File, &str, &Meter) -> Result<T, Fault> + Send + 'static,
+    ) -> FsResult<T> {
+        let place = self.below(fd, &path)?;
+        let (directory, meter) = (self.directory(fd)?, self.meter.clone());
+        let done = spawn_blocking(move || work(&directory, &path, &meter)).await;
+        done.map_err(|fault| self.fault(&place, fault))
+    }
+
+    /// Records it if wasmtime-wasi or the operating system refused what was
+    /// named by paths: the one that leads out, if one does.
+    async fn judged<T>(
+        &mut self,
+        done: FsResult<T>,
+        named: &[(&Resource<Descriptor>, &str)],
+    ) -> FsResult<T> {
+        if !done.as_ref().is_err_and(is_refusal) {
+            return done;
+        }
+        let mut refused = None;
+        for (fd, path) in named {
+            let place = self.below(fd, path)?;
+            let (root, path) = (self.directory(fd)?, (*path).to_owned());
+            if spawn_blocking(move || open::leads_out(&root, &path)).await {
+                return Err(self.refuse(&place, Refusal::Outside));
+            }
+            refused = Some(place);
+        }
+        if let Some(place) = refused {
+            self.record(&place, Refusal::System);
+        }
+        done
+    }
+
+    /// Two paths of one operation: both in directories that may be changed, and
+    /// in the same one.
+    fn check_both(
+        &self,
+        from: (&Resource<Descriptor>, &str),
+        to: (&Resource<Descriptor>, &str),
+    ) -> FsResult<()> {
+        self.check_same(&self.below(from.0, from.1)?, &self.below(to.0, to.1)?)
+    }
+}
+
+fn is_refusal(error: &FsError) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly)
+    )
+}
+
+/// Descriptors of the guest's own, as wasmtime-wasi takes them.
+fn again(fd: &Resource<Descriptor>) -> Resource<Descriptor> {
+    Resource::new_borrow(fd.rep())
+}
+
+impl types::Host for View<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        types::Host::filesystem_error_code(&mut self.wasi(), error)
+    }
+}
+
+impl HostDescriptor for View<'_> {
+    async fn open_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+        how: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Resource<Descriptor>> {
+        let place = self.below(&fd, &path)?;
+        let wish = Wish::new(follow, how, flags)?;
+        if wish.writes() {
+            self.check_writable(&place)?;
+        }
+        let slot = self.slot(&place)?;
+        let opened = self.work(&fd, path, move |root, path, meter| {
+            open::open(root, path, wish, meter)
+        });
+        let opened = match opened.await? {
+            Opened::File(file) => {
+                let perms = place.mount.perms();
+                Descriptor::File(filesystem::File::new(file, perms, wish.mode, false))
+            }
+            Opened::Directory(directory) => {
+                let perms = place.mount.perms();
+                Descriptor::Dir(filesystem::Dir::new(directory, perms, wish.mode, false))
+            }
+        };
+        self.add(opened, place, Some(slot)).map_err(FsError::trap)
+    }
+
+    fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.files.open.remove(&fd.rep());
+        HostDescriptor::drop(&mut self.wasi(), fd)
+    }
+
+    async fn create_directory_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        self.check_writable(&self.below(&fd, &path)?)?;
+        self.work(&fd, path, open::make_directory).await
+    }
+
+    async fn remove_directory_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        self.check_writable(&self.below(&fd, &path)?)?;
+        let (named, again) = (path.clone(), again(&fd));
+        let done = self.wasi().remove_directory_at(again, named).await;
+        self.judged(done, &[(&fd, &path)]).await
+    }
+
+    async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        self.check_writable(&self.below(&fd, &path)?)?;
+        let (named, again) = (path.clone(), again(&fd));
+        let done = self.wasi().unlink_file_at(again, named).await;
+        self.judged(done, &[(&fd, &path)]).await
+    }
+
+    async fn rename_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+        new: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        self.check_both((&fd, &path), (&new, &new_path))?;
+        let (from, to) = (again(&fd), again(&new));
+        let paths = (path.clone(), new_path.clone());
+        let done = self.wasi().rename_at(from, paths.0, to, paths.1).await;
+        let named = [(&fd, &*path), (&new, &*new_path)];
+        self.judged(done, &named).await
+    }
+
+    async fn link_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+        new: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        self.check_both((&fd, &path), (&new, &new_path))?;
+        let place = self.below(&new, &new_path)?;
+        open::spend_file(self.meter).map_err(|fault| self.fault(&place, fault))?;
+        let (from, to) = (again(&fd), again(&new));
+        let paths = (path.clone(), new_path.clone());
+        let mut wasi = self.wasi();
+        let linked = wasi.link_at(from, follow, paths.0, to, paths.1);
+        let done = linked.await;
+        if done.is_err() {
+            self.meter.refund(Budget::DiskFiles, 1);
+        }
+        let named = [(&fd, &*path), (&new, &*new_path)];
+        self.judged(done, &named).await
+    }
+
+    /// Refused everywhere: a link is an instruction to whoever opens it later,
+    /// and programs of the host follow links out of the directory.
+    async fn symlink_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        _target: String,
+        path: String,
+    ) -> FsResult<()> {
+        let place = self.below(&fd, &path)?;
+        self.check_writable(&place)?;
+        Err(self.refuse(&place, Refusal::Link))
+    }
+
+    async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
+        self.work(&fd, path, |root, path, _| open::read_link(root, path))
+            .await
+    }
+
+    async fn write(
+        &mut self,
+        fd: Resource<Descriptor>,
+        bytes: Vec<u8>,
+        offset: Filesize,
+    ) -> FsResult<Filesize> {
+        let target = self.target(&fd)?;
+        Ok(spawn_blocking(move || target.write(&bytes, Some(offset))).await?)
+    }
+
+    fn write_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let (target, slot) = (self.target(&fd)?, self.slot_of(&fd)?);
+        let writer: DynOutputStream = Box::new(Writer::new(target, Some(offset), slot));
+        Ok(self.table.push(writer)?)
+    }
+
+    fn append_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let (target, slot) = (self.target(&fd)?, self.slot_of(&fd)?);
+        let writer: DynOutputStream = Box::new(Writer::new(target, None, slot));
+        Ok(self.table.push(writer)?)
+    }
+
+    fn read_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynInputStream>> {
+        let slot = self.slot_of(&fd)?;
+        let stream = self.wasi().read_via_stream(fd, offset)?;
+        let stream = self.table.delete(stream)?;
+        let reader: DynInputStream = Box::new(Reader::new(stream, slot));
+        Ok(self.table.push(reader)?)
+    }
+
+    async fn set_size(&mut self, fd: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
+        let target = self.target(&fd)?;
+        Ok(spawn_blocking(move || target.set_size(size)).await?)
+    }
+
+    async fn set_times(
+        &mut self,
+        fd: Resource<Descriptor>,
+        accessed: NewTimestamp,
+        modified: NewTimestamp,
+    ) -> FsResult<()> {
+        self.check_writable(&self.itself(&fd)?)?;
+        self.wasi().set_times(fd, accessed, modified).await
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+        accessed: NewTimestamp,
+        modified: NewTimestamp,
+    ) -> FsResult<()> {
+        self.check_writable(&self.below(&fd, &path)?)?;
+        let (named, again) = (path.clone(), again(&fd));
+        let mut wasi = self.wasi();
+        let set = wasi.set_times_at(again, follow, named, accessed, modified);
+        let done = set.await;
+        self.judged(done, &[(&fd, &path)]).await
+    }
+
+    async fn read_directory(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DirectoryEntryStream>> {
+        let directory = self.directory(&fd)?;
+        let checked = spawn_blocking(move || open::check_entries(&directory)).await;
+        let place = self.itself(&fd)?;
+        checked.map_err(|fault| self.fault(&place, fault))?;
+        self.wasi().read_directory(fd).await
+    }
+
+    async fn stat_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+    ) -> FsResult<DescriptorStat> {
+        let (named, again) = (path.clone(), again(&fd));
+        let done = self.wasi().stat_at(again, follow, named).await;
+        self.judged(done, &[(&fd, &path)]).await
+    }
+
+    async fn metadata_hash_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        follow: PathFlags,
+        path: String,
+    ) -> FsResult<MetadataHashValue> {
+        let (named, again) = (path.clone(), again(&fd));
+        let done = self.wasi().metadata_hash_at(again, follow, named).await;
+        self.judged(done, &[(&fd, &path)]).await
+    }
+
+    // What follows touches only what is open already, and costs no disk.
+
+    async fn read(
+        &mut self,
+        fd: Resource<Descriptor>,
+        length: Filesize,
+        offset: Filesize,
+    ) -> FsResult<(Vec<u8>, bool)> {
+        self.wasi().read(fd, length, offset).await
+    }
+
+    async fn advise(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: Filesize,
+        length: Filesize,
+        advice: Advice,
+    ) -> FsResult<()> {
+        self.wasi().advise(fd, offset, length, advice).await
+    }
+
+    async fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.wasi().sync(fd).await
+    }
+
+    async fn sync_data(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.wasi().sync_data(fd).await
+    }
+
+    async fn get_flags(&mut self, fd: Resource<Descriptor>) -> FsResult<DescriptorFlags> {
+        self.wasi().get_flags(fd).await
+    }
+
+    async fn get_type(&mut self, fd: Resource<Descriptor>) -> FsResult<DescriptorType> {
+        self.wasi().get_type(fd).await
+    }
+
+    async fn stat(&mut self, fd: Resource<Descriptor>) -> FsResult<DescriptorStat> {
+        self.wasi().stat(fd).await
+    }
+
+    async fn metadata_hash(&mut self, fd: Resource<Descriptor>) -> FsResult<MetadataHashValue> {
+        self.wasi().metadata_hash(fd).await
+    }
+
+    async fn is_same_object(
+        &mut self,
+        one: Resource<Descriptor>,
+        other: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
+        self.wasi().is_same_object(one, other).await
+    }
+}
+
+impl HostDirectoryEntryStream for View<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<DirectoryEntry>> {
+        self.wasi().read_directory_entry(stream).await
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        HostDirectoryEntryStream::drop(&mut self.wasi(), stream)
+    }
+}
