@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use skillhost::config::Places;
 use skillhost::sign::PrivateKey;
 use skillhost_tests::{Assistant, guests, pack};
@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 /// A value in the command's environment that no skill may see.
 pub(crate) const SECRET: &str = "SKH_CANARY_e2e";
+
+/// The command, as it was built for these tests.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_skillhost-under-test");
 
 /// A home with nothing in it but the author's own key.
 pub(crate) struct Desk {
@@ -126,9 +129,26 @@ impl Desk {
         Assistant::start(&mut self.command(variables, &["serve"]), more)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
+    /// Starts `skillhost serve` in a shell that has limited itself before, as
+    /// `ulimit -n 128` does.
+    pub(crate) fn serve_within(&self, limit: &str) -> Assistant {
+        let script = format!("{limit} && exec \"$0\" serve");
+        let mut shell = self.program("sh", &[], &["-c", &script, PROGRAM]);
+        Assistant::start(&mut shell, &Value::Object(Map::new()))
+    }
+
     fn command(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skillhost-under-test"));
+        self.program(PROGRAM, variables, arguments)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
+    fn program(
+        &self,
+        program: &str,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.home.path());
         for (variable, folder) in [
             ("HOME", ""),

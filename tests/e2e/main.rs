@@ -14,6 +14,7 @@ mod author;
 mod development;
 mod exit_codes;
 mod keys;
+mod limited;
 mod lock;
 mod remains;
 mod revoke;

@@ -10,6 +10,7 @@ mod keys;
 mod list;
 mod lock;
 mod options;
+mod process;
 mod report;
 mod revoke;
 mod run;
@@ -292,7 +293,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
         .map_err(|cause| {
             Error::new(Kind::Internal, "The host cannot start its threads.").with_internal(cause)
         })?;
-    let result = runtime.block_on(work);
+    let result = runtime.block_on(async {
+        process::prepare();
+        work.await
+    });
     runtime.shutdown_background();
     Ok(result)
 }

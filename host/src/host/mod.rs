@@ -131,7 +131,7 @@ impl Host {
             registry: Registry::default(),
             events,
             gate,
-            descriptors: Descriptors::of_process(),
+            descriptors: Descriptors::of_process(&setup.limits),
             loading: Mutex::new(()),
             limits: setup.limits,
             ceilings: setup.ceilings,

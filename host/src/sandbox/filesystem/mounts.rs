@@ -274,10 +274,11 @@ fn missing(grant: &DirectoryGrant, cause: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::limits::Limits;
 
     fn open(grants: &[&str]) -> Result<Mounts, Kind> {
         let grants: Vec<DirectoryGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
-        Mounts::open(&grants, &Descriptors::of_process()).map_err(|error| error.kind())
+        Mounts::open(&grants, &Descriptors::of_process(&Limits::default())).map_err(|error| error.kind())
     }
 
     #[test]

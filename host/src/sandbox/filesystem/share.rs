@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::policy::limits::Limits;
 use crate::sandbox::meter::Held;
 
 /// How many files guests may hold open in one host.
@@ -18,9 +19,17 @@ pub(crate) struct Descriptors {
 impl Descriptors {
     /// Half of what this process may open, and for each call a quarter: beside
     /// the greediest call there is room for another, and for the host.
-    pub(crate) fn of_process() -> Self {
+    pub(crate) fn of_process(limits: &Limits) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        Self::of(crate::sandbox::bytes(limit))
+        let shares = Self::of(crate::sandbox::bytes(limit));
+        if limits.open_files > shares.each as u64 {
+            tracing::warn!(
+                "this process may open {limit} files, so each call may hold {} of them open, and not {}; raise `ulimit -n`",
+                shares.each,
+                limits.open_files
+            );
+        }
+        shares
     }
 
     fn of(limit: usize) -> Self {
@@ -29,11 +38,6 @@ impl Descriptors {
             each: all / 2,
             all: Arc::new(Semaphore::new(all)),
         }
-    }
-
-    /// How many files one call may hold open, whatever its limits say.
-    pub(crate) const fn each(&self) -> usize {
-        self.each
     }
 }
 
@@ -75,7 +79,6 @@ pub(super) struct Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::limits::Limits;
     use crate::sandbox::meter::{Budget, Meter};
 
     #[test]
