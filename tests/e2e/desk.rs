@@ -142,12 +142,7 @@ impl Desk {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the command is what is tested")]
-    fn program(
-        &self,
-        program: &str,
-        variables: &[(&str, &str)],
-        arguments: &[&str],
-    ) -> Command {
+    fn program(&self, program: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.home.path());
         for (variable, folder) in [

@@ -69,7 +69,7 @@ fn r23_a_file_over_the_size_limit_of_the_process_ends_no_host() {
     let desk = desk(&["disk_filler", "echo"]);
     // 512 blocks of 512 bytes, or of 1,024 in some shells.
     let mut assistant = desk.serve_within("ulimit -f 512");
-    for way in ["stream", "append", "sparse-little", "write"] {
+    for way in ["stream", "append", "grow", "write"] {
         let much = json!({"way": way, "times": 1000});
         let filled = structured(&mut assistant, "disk-filler_fill", &much);
         assert_eq!(filled["error"], "file-too-large", "{way}: {filled}");

@@ -53,6 +53,7 @@ fn attempt(directory: &Descriptor, way: &str, times: u64) -> (u64, Option<ErrorC
         },
         "overwrite" => count(times, |_| file.write(&piece, 0).map(drop)),
         "sparse" => count(times, |_| file.set_size(1 << 40)),
+        "grow" => count(times, |number| file.set_size((number + 1) << 20)),
         "hole" => count(times, |_| file.write(b"x", 1 << 40).map(drop)),
         "hole-stream" => count(times, |_| send(&file.write_via_stream(1 << 40)?, b"x")),
         "grow-and-shrink" => count(times, |_| {

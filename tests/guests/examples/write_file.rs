@@ -25,7 +25,6 @@ fn change(path: String, way: String) -> Result<String> {
         "remove" => fs::remove_file(&path)?,
         "make-directory" => fs::create_dir(&path)?,
         "rename" => fs::rename(&path, format!("{path}.renamed"))?,
-        "link" => fs::hard_link(&path, format!("{path}.linked"))?,
         other => {
             return Err(Error::invalid_arguments(format!(
                 "There is no way {other}."

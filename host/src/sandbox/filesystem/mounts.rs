@@ -278,7 +278,8 @@ mod tests {
 
     fn open(grants: &[&str]) -> Result<Mounts, Kind> {
         let grants: Vec<DirectoryGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
-        Mounts::open(&grants, &Descriptors::of_process(&Limits::default())).map_err(|error| error.kind())
+        Mounts::open(&grants, &Descriptors::of_process(&Limits::default()))
+            .map_err(|error| error.kind())
     }
 
     #[test]

@@ -181,13 +181,11 @@ fn open_or_create(root: &File, path: &str, wish: Wish, meter: &Meter) -> Result<
             found => return found,
         }
     }
-    spend_file(meter)?;
     let flags = wish.to_open() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-    match beneath(root, path, flags, FILE) {
+    match counted(meter, || Ok(beneath(root, path, flags, FILE)?)) {
         // Somebody else has just made it, or it is a link to nothing.
-        Err(Errno::EXIST) if !wish.exclusive => existing(root, path, wish),
-        Err(errno) => Err(errno.into()),
-        Ok(made) => Ok(Opened::File(made.into())),
+        Err(Fault::Os(Errno::EXIST)) if !wish.exclusive => existing(root, path, wish),
+        made => Ok(Opened::File(made?.into())),
     }
 }
 
@@ -243,6 +241,9 @@ pub(super) fn make_directory(root: &File, path: &str, meter: &Meter) -> Result<(
         return Err(Fault::Refused(Refusal::Outside));
     }
     let (parent, name) = split(path);
+    if name == ".." {
+        beneath(root, path, OFlags::PATH, Mode::empty())?;
+    }
     let parent = beneath(
         root,
         parent,
@@ -252,8 +253,7 @@ pub(super) fn make_directory(root: &File, path: &str, meter: &Meter) -> Result<(
     if is_kernels(&parent)? {
         return Err(Fault::Refused(Refusal::Special));
     }
-    spend_file(meter)?;
-    Ok(mkdirat(&parent, name, DIRECTORY)?)
+    counted(meter, || Ok(mkdirat(&parent, name, DIRECTORY)?))
 }
 
 /// The text of a symbolic link that leads to something below `root`. Any other
@@ -290,6 +290,12 @@ pub(super) fn check_entries(directory: &File) -> Result<(), Fault> {
 pub(super) fn leads_out(root: &File, path: &str) -> bool {
     let found = beneath(root, path, OFlags::PATH, Mode::empty());
     matches!(found, Err(Errno::XDEV))
+}
+
+/// Makes something that counts as one of `DiskFiles`, if it can be made.
+fn counted<T>(meter: &Meter, make: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    spend_file(meter)?;
+    make().inspect_err(|_not_made| meter.refund(Budget::DiskFiles, 1))
 }
 
 /// Refuses one file more than the call may make.
