@@ -10,9 +10,9 @@ use crate::artifact::{Artifact, Sources};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
-use crate::policy::{self, Denied, Grant};
+use crate::policy::{self, Denied};
 use crate::registry::{Granted, Loaded};
-use crate::sandbox::{self, Descriptors, Mounts};
+use crate::sandbox::{self, Mounts};
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
 
@@ -79,7 +79,8 @@ impl Host {
                 )
             })?;
             if verified.verdict().level() != current.verdict().level() {
-                renewed.granted = Arc::new(self.grant(&current.manifest, verified.verdict())?);
+                let granted = self.grant(&current.manifest, verified.verdict(), Some(current))?;
+                renewed.granted = Arc::new(granted);
             }
             Ok(renewed)
         });
@@ -140,7 +141,7 @@ impl Host {
             .map(|tool| Ok((tool.name.clone(), Schemas::compile(tool)?)))
             .collect::<Result<_>>()?;
         let policy = self.policy_of(&manifest.name);
-        let granted = self.grant(&manifest, verified.verdict())?;
+        let granted = self.grant(&manifest, verified.verdict(), known)?;
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -166,7 +167,12 @@ impl Host {
 
     /// What the skill may use, as far as it is trusted, with its directories
     /// open.
-    fn grant(&self, manifest: &Manifest, verdict: &Verdict) -> Result<Result<Granted, Denied>> {
+    fn grant(
+        &self,
+        manifest: &Manifest,
+        verdict: &Verdict,
+        known: Option<&Loaded>,
+    ) -> Result<Result<Granted, Denied>> {
         let policy = self.policy_of(&manifest.name);
         let grant = match policy::decide(manifest, &policy.grant, &self.limits) {
             Ok(grant) => grant,
@@ -179,7 +185,11 @@ impl Host {
         for limits in grant.each_limits() {
             self.gate.check(limits)?;
         }
-        open(grant, &self.descriptors).map(Ok)
+        let mounts = Mounts::open(grant.directories(), &self.descriptors)?;
+        if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
+            mounts.check_unchanged(&earlier.mounts)?;
+        }
+        Ok(Ok(Granted { grant, mounts }))
     }
 
     /// Remembers its version, and makes it callable: what cannot be remembered
@@ -312,11 +322,6 @@ fn still_named(manifest: &Manifest, known: &Manifest) -> Result<()> {
             known.name, manifest.name
         ),
     ))
-}
-
-fn open(grant: Grant, descriptors: &Descriptors) -> Result<Granted> {
-    let mounts = Mounts::open(grant.directories(), descriptors)?;
-    Ok(Granted { grant, mounts })
 }
 
 /// Reads or compiles on this thread, and lets the runtime move other work away.

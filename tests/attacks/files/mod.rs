@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use serde_json::{Value, json};
-use skillhost::Kind::{Denied, GuestFailed};
+use skillhost::Kind::{ConfigInsecure, Denied, GuestFailed};
+use skillhost::manifest::Source;
 use skillhost::policy::limits::Limits;
 use skillhost_tests::bench::SECRET;
 use skillhost_tests::tree::snapshot;
-use skillhost_tests::{Bench, Called, grant};
+use skillhost_tests::{Bench, Called, grant, guests, pack};
 use tempfile::TempDir;
 
 /// A granted directory with files, and beside it what nobody granted.
@@ -274,6 +275,32 @@ async fn f15_a_directory_is_the_one_that_was_opened() {
         .call("read_file", "read", json!({"path": "/secret.txt"}))
         .await;
     called.expect(GuestFailed, &[]);
+}
+
+/// Nor does an update open what somebody has put in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn f15_an_update_gets_no_other_directory() {
+    let tree = Tree::new();
+    let bench = tree.bench("read_file", "ro");
+    bench.ensure_loaded("read_file").await;
+    fs::rename(tree.path("granted"), tree.path("moved")).unwrap();
+    symlink(tree.path("granted-not"), tree.path("granted")).unwrap();
+    let update = Source {
+        version: Some("9.0.0".parse().unwrap()),
+        ..pack::source("read_file")
+    };
+    let update = pack::with_manifest(&guests::rust("read_file"), update);
+    bench.replace("read_file", &update);
+    let input = json!({"path": "/secret.txt"});
+    let called = bench.call("read_file", "read", input).await;
+    assert_eq!(called.kind(), ConfigInsecure, "{called:?}");
+    assert_eq!(called.event("skill.rejected")["kind"], "ConfigInsecure");
+    // The operator puts the right one back.
+    fs::remove_file(tree.path("granted")).unwrap();
+    fs::rename(tree.path("moved"), tree.path("granted")).unwrap();
+    let input = json!({"path": "/hello.txt"});
+    let called = bench.call("read_file", "read", input).await;
+    assert_eq!(called.text(), "hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]

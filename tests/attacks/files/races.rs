@@ -5,11 +5,15 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags, mknodat, renameat_with};
 use serde_json::json;
-use skillhost_tests::bench::SECRET;
+use skillhost::Kind;
+use skillhost_tests::bench::{SECRET, invocation};
+use tokio::runtime::Builder;
 
 use super::Tree;
 
@@ -100,4 +104,31 @@ async fn r22_a_file_that_becomes_a_pipe_blocks_nobody() {
     assert!(different.contains(&json!("inside")), "{seen}");
     assert!(different.contains(&json!("PermissionDenied")), "{seen}");
     assert!(swaps > 1000, "{swaps}");
+}
+
+/// All threads for files are taken, by a file system that hangs for example.
+#[test]
+fn r22_waiting_for_a_thread_counts_against_the_deadline() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let tree = Tree::new();
+        let bench = tree.limited("read_file", &["granted:/:ro"], |limits| {
+            limits.timeout = Duration::from_secs(1);
+        });
+        bench.ensure_loaded("read_file").await;
+        bench.assert_serving().await;
+        let (release, taken) = channel::<()>();
+        tokio::task::spawn_blocking(move || taken.recv());
+        let read = invocation("read_file", "read", json!({"path": "/hello.txt"}));
+        let called = bench.invoke(read).await;
+        called.expect(Kind::DeadlineExceeded, &["limit.exceeded"]);
+        // Who touches no file is served.
+        bench.assert_serving().await;
+        drop(release);
+    });
 }

@@ -121,7 +121,9 @@ impl View<'_> {
     /// people, and decides nothing.
     fn below(&self, directory: &Resource<Descriptor>, path: &str) -> Result<Place, ErrorCode> {
         let known = self.known(directory)?;
-        let mut place = format!("{}/{path}", known.path.trim_end_matches('/'));
+        let path = path.get(..path.floor_char_boundary(MAX_PATH));
+        let (directory, path) = (known.path.trim_end_matches('/'), path.unwrap_or_default());
+        let mut place = format!("{directory}/{path}");
         place.truncate(place.floor_char_boundary(MAX_PATH));
         Ok(Place {
             mount: Arc::clone(&known.mount),

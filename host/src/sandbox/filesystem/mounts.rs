@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use wasmtime_wasi::filesystem;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
@@ -60,6 +60,27 @@ impl Mounts {
         })
     }
 
+    /// Refuses directories that are others than those that the skill had before:
+    /// somebody has put them where it looks.
+    pub(crate) fn check_unchanged(&self, earlier: &Self) -> Result<()> {
+        let was = |mount: &Arc<Mount>| earlier.iter().find(|it| it.host == mount.host).cloned();
+        let is_another = |mount: &&Arc<Mount>| {
+            was(mount).is_some_and(|earlier| earlier.identity != mount.identity)
+        };
+        match self.iter().find(is_another) {
+            None => Ok(()),
+            Some(mount) => Err(Error::new(
+                Kind::ConfigInsecure,
+                format!(
+                    "The directory that the skill sees as {} is another one than before.",
+                    mount.guest
+                ),
+            )
+            .with_hint("If the operator replaced it on purpose, the host has to be restarted.")
+            .with_internal(mount.host.display())),
+        }
+    }
+
     /// Each directory.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Mount>> {
         self.each.iter()
@@ -78,6 +99,8 @@ impl fmt::Debug for Mounts {
 
 /// One directory, as a guest has it.
 pub(super) struct Mount {
+    host: PathBuf,
+    identity: (u64, u64),
     guest: String,
     access: Access,
     directory: filesystem::Dir,
@@ -91,6 +114,8 @@ impl Mount {
             Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
         };
         Arc::new(Self {
+            host: opened.grant.host,
+            identity: opened.identity,
             guest: opened.grant.guest,
             access,
             directory: filesystem::Dir::new(opened.handle, perms, mode, false),
@@ -129,17 +154,23 @@ impl Opened {
     fn open(grant: &DirectoryGrant, mounts: &str) -> Result<Self> {
         let missing = |cause: std::io::Error| missing(grant, &cause);
         let real = grant.host.canonicalize().map_err(missing)?;
-        check_allowed(grant, &real)?;
-        let handle = Dir::open_ambient_dir(&real, ambient_authority()).map_err(missing)?;
-        let handle = handle.into_std_file();
-        if open::is_kernels(&handle).map_err(|cause| missing(cause.into()))? {
+        let stored = Stored::find(mounts, &real);
+        let is_root = stored.is_some() && stored == Stored::find(mounts, Path::new("/"));
+        let refused = REFUSED.iter().any(|tree| real.starts_with(tree));
+        if real == Path::new("/") || is_root || refused {
             return Err(reaches_host(grant));
         }
-        open::is_possible(&handle).map_err(|cause| unsupported(&cause))?;
+        let handle = open_plainly(&real).map_err(|errno| match errno {
+            Errno::NOSYS | Errno::PERM => unsupported(errno),
+            errno => missing(errno.into()),
+        })?;
+        if open::is_kernels(&handle).map_err(|errno| missing(errno.into()))? {
+            return Err(reaches_host(grant));
+        }
         let metadata = handle.metadata().map_err(missing)?;
         Ok(Self {
             grant: grant.clone(),
-            stored: Stored::find(mounts, &real),
+            stored,
             real,
             identity: (metadata.dev(), metadata.ino()),
             handle,
@@ -174,12 +205,12 @@ impl Opened {
     }
 }
 
-fn check_allowed(grant: &DirectoryGrant, real: &Path) -> Result<()> {
-    let refused = real == Path::new("/") || REFUSED.iter().any(|tree| real.starts_with(tree));
-    if refused {
-        return Err(reaches_host(grant));
-    }
-    Ok(())
+/// Opens a directory by a path without links: one that was put there since the
+/// path was looked at is not followed.
+fn open_plainly(real: &Path) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(openat2(CWD, real, flags, Mode::empty(), resolve)?.into())
 }
 
 fn reaches_host(grant: &DirectoryGrant) -> Error {
@@ -193,7 +224,7 @@ fn reaches_host(grant: &DirectoryGrant) -> Error {
     .with_hint("Grant a directory that holds only what the skill needs.")
 }
 
-fn unsupported(cause: &rustix::io::Errno) -> Error {
+fn unsupported(cause: Errno) -> Error {
     Error::new(
         Kind::ConfigInvalid,
         "This kernel cannot keep a skill in a directory: it does not offer `openat2`.",

@@ -230,11 +230,6 @@ pub(super) fn is_kernels(file: impl AsFd) -> Result<bool, Errno> {
     Ok(KERNEL.contains(&fstatfs(file)?.f_type))
 }
 
-/// Whether this kernel can resolve paths below a directory.
-pub(super) fn is_possible(directory: &File) -> Result<(), Errno> {
-    beneath(directory, ".", OFlags::PATH, Mode::empty()).map(drop)
-}
-
 /// Makes a directory, which counts as one of `DiskFiles`.
 pub(super) fn make_directory(root: &File, path: &str, meter: &Meter) -> Result<(), Fault> {
     if path.starts_with('/') {
