@@ -2,11 +2,12 @@
 //! `wasi:filesystem` asks here first.
 //!
 //! wasmtime-wasi does the work where it can. Ours is who may do what and how
-//! much of it ([`descriptor`], [`stream`]), what is said about a refusal
+//! much of it ([`descriptor`], [`judge`], [`stream`]), what is said about a refusal
 //! ([`refusal`]), and the few system calls in which the kind or the mode of a
 //! file matters ([`open`]).
 
 mod descriptor;
+mod judge;
 mod mounts;
 mod open;
 mod refusal;

@@ -271,14 +271,15 @@ pub(super) fn read_link(root: &File, path: &str) -> Result<String, Fault> {
 
 /// Refuses to list a directory that holds more than there is room for.
 pub(super) fn check_entries(directory: &File) -> Result<(), Fault> {
+    check_at_most(directory, MAX_ENTRIES)
+}
+
+fn check_at_most(directory: &File, most: usize) -> Result<(), Fault> {
     let entries = Dir::read_from(directory)?;
-    for (count, entry) in entries.enumerate() {
-        entry?;
-        if count >= MAX_ENTRIES {
-            return Err(Fault::Os(Errno::OVERFLOW));
-        }
+    match entries.take(most.saturating_add(1)).count() {
+        count if count > most => Err(Fault::Os(Errno::OVERFLOW)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a path leads out of the directory that it begins in.
@@ -320,6 +321,19 @@ fn beneath(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> Result<Own
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_with_too_many_entries_is_not_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let directory = File::open(folder.path()).unwrap();
+        // Two of them are `.` and `..`.
+        assert_eq!(check_at_most(&directory, 5), Ok(()));
+        let over = check_at_most(&directory, 4);
+        assert_eq!(over, Err(Fault::Os(Errno::OVERFLOW)));
+    }
 
     #[test]
     fn the_directory_of_a_path_is_told_from_its_name() {
