@@ -39,5 +39,6 @@ pub use error::{Error, Kind, Result};
 pub use host::{Host, Setup, SkillPolicy};
 pub use invocation::Invocation;
 pub use registry::Loaded;
-pub use sandbox::egress::{Network, NetworkFuture, SystemNetwork};
+pub use sandbox::network::gateway::OwnListener;
+pub use sandbox::network::{Network, NetworkFuture, SystemNetwork};
 pub use trust::{TrustFiles, TrustSource};

@@ -1,10 +1,11 @@
-//! N01 to N10: which requests may leave.
+//! N01 to N11, N16, N17 and N20: which requests may leave.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::json;
 use skillhost::Kind::{Denied, GuestFailed};
+use skillhost::policy::limits::Limits;
 use skillhost_tests::{Bench, Called, FakeNetwork, Reply, Server, grant};
 
 const PUBLIC: &str = "93.184.216.34";
@@ -18,6 +19,15 @@ pub(crate) struct Internet {
 
 impl Internet {
     pub(crate) async fn new(reply: Reply, origins: &[&str]) -> Self {
+        Self::limited(reply, origins, |_| {}).await
+    }
+
+    /// Likewise, with other limits for each call.
+    pub(crate) async fn limited(
+        reply: Reply,
+        origins: &[&str],
+        limit: impl FnOnce(&mut Limits),
+    ) -> Self {
         let server = Server::start(reply).await;
         let network = Arc::new(FakeNetwork::default());
         network.name("public.test", &[PUBLIC]);
@@ -27,6 +37,7 @@ impl Internet {
         let bench = Bench::with(|setup| {
             setup.network = Arc::<FakeNetwork>::clone(&network);
             setup.limits.timeout = std::time::Duration::from_secs(10);
+            limit(&mut setup.limits);
             for guest in ["http_get", "http_get_wasi"] {
                 grant(setup, guest).http = origins.iter().map(|it| it.parse().unwrap()).collect();
             }
@@ -182,6 +193,9 @@ async fn n01_to_n05_a_wildcard_reaches_public_addresses_only() {
         "192.0.0.8",
         "[2001:db8::1]",
         "[fec0::1]",
+        "168.63.129.16",
+        "metadata.google.internal",
+        "METADATA.google.internal.",
     ] {
         internet.assert_refused(&format!("http://{host}/")).await;
     }
@@ -231,17 +245,25 @@ async fn n07_the_address_that_was_judged_is_dialled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn n08_redirects_are_returned_and_not_followed() {
-    let redirect = Reply::head(
-        "302 Found",
-        "location: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n",
-    );
-    let internet = Internet::new(redirect, &["*"]).await;
-    let called = internet.send("http://public.test/").await;
-    assert_eq!(
-        called.structured(),
-        json!({"status": 302, "location": "http://127.0.0.1/", "body": ""})
-    );
-    assert_eq!(internet.server.heads().len(), 1);
+    for (status, location) in [
+        ("301 Moved Permanently", "http://127.0.0.1/"),
+        ("302 Found", "http://169.254.169.254/latest/meta-data"),
+        ("303 See Other", "file:///etc/passwd"),
+        ("307 Temporary Redirect", "ftp://public.test/"),
+        ("308 Permanent Redirect", "https://public.test/"),
+        ("302 Found", "http://other.test/"),
+    ] {
+        let rest = format!("location: {location}\r\ncontent-length: 0\r\n\r\n");
+        let internet = Internet::new(Reply::head(status, &rest), &["*"]).await;
+        let called = internet.send("http://public.test/").await;
+        let number: u16 = status[..3].parse().unwrap();
+        assert_eq!(
+            called.structured(),
+            json!({"status": number, "location": location, "body": ""})
+        );
+        assert_eq!(internet.server.heads().len(), 1);
+        assert_eq!(internet.network.dialled().len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -329,6 +351,106 @@ async fn n01_an_exact_grant_reaches_loopback_at_that_port_only() {
         internet.send(url).await.expect(Denied, &["egress.denied"]);
     }
     assert_eq!(internet.network.dialled().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n11_a_port_scan_ends_with_the_budget_of_connections() {
+    let internet = Internet::limited(Reply::ok(""), &["http://public.test:*"], |limits| {
+        limits.connects = 5;
+        limits.http_requests = 1000;
+    })
+    .await;
+    let urls: Vec<String> = (1000..2000)
+        .map(|port| format!("http://public.test:{port}/"))
+        .collect();
+    let called = internet
+        .bench
+        .call("http_get", "probe", json!({"urls": urls}))
+        .await;
+    assert_eq!(called.structured().as_array().unwrap().len(), 1000);
+    assert_eq!(internet.network.dialled().len(), 5);
+    assert_eq!(called.between(), ["limit.exceeded"]);
+    assert_eq!(called.event("limit.exceeded")["limit"], "connects");
+    assert_eq!(called.usage().spent.connects, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n16_listeners_of_the_host_are_not_reached() {
+    let internet = Internet::new(Reply::ok("inside"), &["http://127.0.0.1:4000"]).await;
+    internet
+        .network
+        .listen("127.0.0.1:4000", internet.server.address());
+    let listener = internet
+        .bench
+        .host()
+        .protect("0.0.0.0:4000".parse().unwrap());
+    internet
+        .send("http://127.0.0.1:4000/")
+        .await
+        .expect(Denied, &["egress.denied"]);
+    assert_eq!(internet.server.heads(), Vec::<String>::new());
+    drop(listener);
+    let called = internet.send("http://127.0.0.1:4000/").await;
+    assert_eq!(called.structured()["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n17_no_connection_is_shared() {
+    let internet = Internet::new(
+        Reply::head(
+            "200 OK",
+            "content-length: 0\r\nconnection: keep-alive\r\n\r\n",
+        ),
+        &["http://public.test"],
+    )
+    .await;
+    let urls = ["http://public.test/1", "http://public.test/2"];
+    let called = internet
+        .bench
+        .call("http_get", "probe", json!({"urls": urls}))
+        .await;
+    assert_eq!(called.structured(), json!(["200", "200"]));
+    internet
+        .bench
+        .call("http_get_wasi", "get", json!({"authority": "public.test"}))
+        .await;
+    assert_eq!(internet.server.heads().len(), 3);
+    assert_eq!(internet.server.connections(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n20_what_is_private_cannot_be_told_from_what_is_not_there() {
+    let internet = Internet::new(Reply::ok("inside"), &["*"]).await;
+    // One listens, one refuses, and one does not exist.
+    internet.network.name("listens.test", &["10.0.0.1"]);
+    internet.network.name("refuses.test", &["10.0.0.2"]);
+    internet
+        .network
+        .listen("10.0.0.1:80", internet.server.address());
+    for names in [
+        ["listens.test", "refuses.test", "missing.test"],
+        ["10.0.0.1", "10.0.0.2", "127.0.0.1"],
+    ] {
+        let urls = names.map(|name| format!("http://{name}/"));
+        let called = internet
+            .bench
+            .call("http_get", "probe", json!({"urls": urls}))
+            .await;
+        let outcomes = called.structured();
+        let first = &outcomes[0];
+        assert!(
+            outcomes.as_array().unwrap().iter().all(|it| it == first),
+            "{outcomes}"
+        );
+        let mut codes = Vec::new();
+        for authority in names {
+            let input = json!({"authority": authority});
+            let called = internet.bench.call("http_get_wasi", "get", input).await;
+            codes.push(called.error().message().to_owned());
+        }
+        assert!(codes.iter().all(|code| *code == codes[0]), "{codes:?}");
+    }
+    assert_eq!(internet.network.dialled(), Vec::<SocketAddr>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod egress;
 mod files;
 mod hostcalls;
 mod http;
+mod sockets;
 
 // What is given to the host.
 mod artifacts;
@@ -50,6 +51,7 @@ use files::*;
 use hostcalls::*;
 use memory::*;
 use output::*;
+use sockets::*;
 use trust::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

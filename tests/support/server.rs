@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +18,8 @@ pub enum Reply {
     Endless(Vec<u8>, Vec<u8>),
     /// Nothing, and the connection stays open.
     Silence,
+    /// The first bytes, and then one more each time that this has passed.
+    Trickle(Vec<u8>, Duration),
     /// What each path has of its own.
     ByPath(Files),
 }
@@ -65,6 +69,14 @@ impl Reply {
 pub struct Server {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<Connections>,
+}
+
+/// How many connections there were, and how many of them are open.
+#[derive(Debug, Default)]
+struct Connections {
+    all: AtomicUsize,
+    open: AtomicUsize,
 }
 
 impl Server {
@@ -72,16 +84,36 @@ impl Server {
     pub async fn start(reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let connections: Arc<Connections> = Arc::default();
         let server = Self {
             address: listener.local_addr().unwrap(),
             heads: Arc::clone(&heads),
+            connections: Arc::clone(&connections),
         };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, reply.clone(), Arc::clone(&heads)));
+                let served = serve(stream, reply.clone(), Arc::clone(&heads));
+                tokio::spawn(count(served, Arc::clone(&connections)));
             }
         });
         server
+    }
+
+    /// How many connections there were.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.all.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no connection is open, for two seconds at most.
+    pub async fn all_closed(&self) {
+        let closed = async {
+            while self.connections.open.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let closed = tokio::time::timeout(Duration::from_secs(2), closed).await;
+        assert!(closed.is_ok(), "connections are left open");
     }
 
     /// Where it listens.
@@ -95,6 +127,13 @@ impl Server {
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
+}
+
+async fn count(served: impl Future<Output = std::io::Result<()>>, connections: Arc<Connections>) {
+    connections.all.fetch_add(1, Ordering::SeqCst);
+    connections.open.fetch_add(1, Ordering::SeqCst);
+    let _ = served.await;
+    connections.open.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// A client that goes away ends the answer; that is no failure of the test.
@@ -123,6 +162,13 @@ async fn serve(
         Reply::Silence => {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.map(drop)
+        }
+        Reply::Trickle(start, pause) => {
+            stream.write_all(&start).await?;
+            loop {
+                tokio::time::sleep(pause).await;
+                stream.write_all(b"x").await?;
+            }
         }
         Reply::ByPath(_) => unreachable!("a path has a reply of its own"),
     }

@@ -12,7 +12,7 @@ use super::{ExitStatus, Session};
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
-use crate::manifest::{Capabilities, Manifest, Tool, section};
+use crate::manifest::{Capabilities, Manifest, Sockets, Tool, section};
 use crate::policy::limits::{Amount, LimitsChange};
 use crate::time::millis;
 
@@ -254,10 +254,31 @@ fn wants(capabilities: &Capabilities) -> String {
             wanted.reason
         );
     }
+    if let Some(wanted) = &capabilities.sockets {
+        text += &format!(
+            "  sockets, {}{}: {}\n",
+            endpoints(wanted),
+            optional(wanted.optional),
+            wanted.reason
+        );
+    }
     if text.is_empty() {
         "  nothing\n".to_owned()
     } else {
         text
+    }
+}
+
+/// Raw connections by kind: `tcp to *:5432, listening on 127.0.0.1:8080`.
+fn endpoints(wanted: &Sockets) -> String {
+    let tcp = wanted.tcp.iter().map(|it| format!("tcp to {it}"));
+    let udp = wanted.udp.iter().map(|it| format!("udp to {it}"));
+    let listen = wanted.listen.iter().map(|it| format!("listening on {it}"));
+    let endpoints: Vec<String> = tcp.chain(udp).chain(listen).collect();
+    if endpoints.is_empty() {
+        "no endpoint".to_owned()
+    } else {
+        endpoints.join(", ")
     }
 }
 

@@ -17,6 +17,7 @@ use crate::event::{Severity, StderrSink};
 use crate::host::Setup;
 use crate::policy::OperatorGrant;
 use crate::policy::directory::DirectoryGrant;
+use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::{LimitsChange, parse_fuel, parse_memory, parse_timeout};
 use crate::policy::origin::OriginRule;
 use crate::sign::{PrivateKey, SignError};
@@ -36,6 +37,15 @@ pub(super) struct Grants {
     /// Let the skill send HTTP requests to an origin, such as https://example.com, https://*.example.com or http://127.0.0.1:8080
     #[arg(long = "allow-http", value_name = "ORIGIN", value_parser = OriginRule::from_str)]
     http: Vec<OriginRule>,
+    /// Let the skill open TCP connections to an address, such as db.example.com:5432
+    #[arg(long = "allow-tcp", value_name = "HOST:PORT", value_parser = Endpoint::from_str)]
+    tcp: Vec<Endpoint>,
+    /// Let the skill exchange UDP datagrams with an address, such as 10.0.0.5:53
+    #[arg(long = "allow-udp", value_name = "HOST:PORT", value_parser = Endpoint::from_str)]
+    udp: Vec<Endpoint>,
+    /// Let the skill accept TCP connections on this machine, such as 127.0.0.1:8080
+    #[arg(long = "allow-listen", value_name = "ADDRESS:PORT", value_parser = ListenAddress::from_str)]
+    listen: Vec<ListenAddress>,
     /// Units of work before the skill is stopped [default: 50000000000, or the configuration's]
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
@@ -53,6 +63,9 @@ impl Grants {
         let mut grant = configured.clone();
         grant.directories.extend(self.directories.iter().cloned());
         grant.http.extend(self.http.iter().cloned());
+        grant.sockets.tcp.extend(self.tcp.iter().cloned());
+        grant.sockets.udp.extend(self.udp.iter().cloned());
+        grant.sockets.listen.extend(self.listen.iter().copied());
         let named = LimitsChange {
             fuel: self.fuel,
             memory: self.memory,

@@ -17,10 +17,11 @@ use crate::admission::capacity::Capacity;
 use crate::error::{Error, Kind, Result};
 use crate::host::SkillPolicy;
 use crate::manifest::{SkillName, ToolName};
-use crate::policy::OperatorGrant;
 use crate::policy::directory::DirectoryGrant;
+use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::{self, Limits, LimitsChange};
 use crate::policy::origin::OriginRule;
+use crate::policy::{OperatorGrant, SocketGrant};
 use crate::verify::TrustLevel;
 
 mod trust;
@@ -403,6 +404,12 @@ struct SkillTable {
     #[serde(default)]
     http: Vec<OriginRule>,
     #[serde(default)]
+    tcp: Vec<Endpoint>,
+    #[serde(default)]
+    udp: Vec<Endpoint>,
+    #[serde(default)]
+    listen: Vec<ListenAddress>,
+    #[serde(default)]
     limits: LimitsChange,
     #[serde(default)]
     tool: BTreeMap<ToolName, ToolTable>,
@@ -427,6 +434,11 @@ impl SkillTable {
                     .map(directory)
                     .collect::<Result<_, String>>()?,
                 http: self.http,
+                sockets: SocketGrant {
+                    tcp: self.tcp,
+                    udp: self.udp,
+                    listen: self.listen,
+                },
                 limits: self.limits,
                 tools: self
                     .tool
@@ -521,6 +533,13 @@ mod tests {
             ),
             ("[skill.A]\n", "skill name"),
             ("[skill.a]\nhttp = [\"good.test\"]\n", "no origin"),
+            (
+                "[skill.a]\nhttp = [\"http://169.254.169.254\"]\n",
+                "metadata service",
+            ),
+            ("[skill.a]\ntcp = [\"db.test\"]\n", "no host and port"),
+            ("[skill.a]\nudp = [\"*:53\"]\n", "no host and port"),
+            ("[skill.a]\nlisten = [\"0.0.0.0:80\"]\n", "loopback"),
             ("[skill.a]\ndirectories = [\"d:/../x\"]\n", "[skill.a]"),
             ("[skill.a]\nhttp = []\nhttp = []\n", "line 3"),
         ] {

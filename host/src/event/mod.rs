@@ -140,7 +140,7 @@ pub enum Event {
     /// A skill cannot work with what it was granted.
     #[serde(rename = "policy.denied")]
     PolicyDenied {
-        /// `filesystem` or `http`.
+        /// `filesystem`, `http` or `sockets`.
         capability: &'static str,
         /// In one sentence.
         reason: String,
@@ -322,6 +322,8 @@ spent! {
     http_sent_bytes,
     /// Bytes of response bodies.
     http_received_bytes,
+    /// Milliseconds of HTTP requests, added up.
+    http_ms,
     /// Connections tried.
     connects,
 }

@@ -12,7 +12,7 @@ use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied};
 use crate::registry::{Granted, Loaded};
-use crate::sandbox::{self, Mounts};
+use crate::sandbox::Mounts;
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
 
@@ -150,7 +150,7 @@ impl Host {
         let compile_ms = millis(self.clock.monotonic().saturating_duration_since(start));
         let loaded = Loaded {
             path: path.to_owned(),
-            prepared: sandbox::prepare(&self.linker, &compiled)?,
+            prepared: self.linkers.prepare(&compiled, &manifest)?,
             compiled,
             schemas: Arc::new(schemas),
             granted: Arc::new(granted),

@@ -4,6 +4,7 @@ mod load;
 mod record;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
-use wasmtime::component::Linker;
 
 use self::record::{Open, check_output, explain_denial};
 use crate::admission::capacity::{Capacity, Gate, Load, Seat, TurnedAway};
@@ -27,8 +27,9 @@ use crate::policy::limits::{Limits, LimitsChange};
 use crate::policy::{Denied, OperatorGrant};
 use crate::registry::{Granted, Loaded, Registry};
 use crate::run::{self, Call, Ended};
-use crate::sandbox::egress::{Network, SystemNetwork};
-use crate::sandbox::{self, Descriptors, Observer, Parts, State};
+use crate::sandbox::network::gateway::{Gateway, OwnListener};
+use crate::sandbox::network::{Network, SystemNetwork};
+use crate::sandbox::{self, Descriptors, Linkers, Observer, Parts, State};
 use crate::time::{Clock, millis};
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
@@ -68,7 +69,7 @@ pub struct Setup {
     pub sinks: Vec<Box<dyn Sink>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Names and connections for HTTP requests.
+    /// Names and connections.
     pub network: Arc<dyn Network>,
 }
 
@@ -88,7 +89,7 @@ impl Setup {
             audit,
             sinks: Vec::new(),
             clock: crate::time::system(),
-            network: Arc::new(SystemNetwork),
+            network: Arc::new(SystemNetwork::default()),
         }
     }
 }
@@ -97,7 +98,7 @@ impl Setup {
 pub struct Host {
     authority: Arc<Authority>,
     compiler: Compiler,
-    linker: Linker<State>,
+    linkers: Linkers,
     registry: Registry,
     events: Arc<Events>,
     gate: Gate,
@@ -108,7 +109,7 @@ pub struct Host {
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
     clock: Arc<dyn Clock>,
-    network: Arc<dyn Network>,
+    gateway: Arc<Gateway>,
 }
 
 impl Host {
@@ -126,7 +127,7 @@ impl Host {
                 Arc::clone(&events),
                 setup.danger_override,
             )?,
-            linker: sandbox::linker(compiler.engine())?,
+            linkers: Linkers::new(compiler.engine())?,
             compiler,
             registry: Registry::default(),
             events,
@@ -138,7 +139,7 @@ impl Host {
             skills: setup.skills,
             others: setup.others,
             clock,
-            network: setup.network,
+            gateway: Arc::new(Gateway::new(setup.network)),
         })
     }
 
@@ -158,6 +159,13 @@ impl Host {
     #[must_use]
     pub fn compilations(&self) -> u64 {
         self.compiler.compilations()
+    }
+
+    /// Keeps every skill from an address on which this host listens, whatever
+    /// is granted, for as long as the returned value lives. A listener on all
+    /// addresses is kept from on each address of this machine.
+    pub fn protect(&self, listener: SocketAddr) -> OwnListener {
+        self.gateway.protect(listener)
     }
 
     /// Reads, verifies and compiles the component at `path`, and makes its
@@ -397,7 +405,7 @@ impl Host {
                 grant: &granted.grant,
                 limits,
                 mounts: &granted.mounts,
-                network: &self.network,
+                gateway: &self.gateway,
                 settings: &loaded.settings,
                 observer,
                 deadline,

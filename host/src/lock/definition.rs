@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::canonical::{digest_of, digest_of_object};
 use crate::artifact::Digest;
-use crate::manifest::{Annotations, Capabilities, Http, Manifest, Tool, ToolName};
+use crate::manifest::{Annotations, Capabilities, Http, Manifest, Sockets, Tool, ToolName};
 use crate::policy::limits::{Amount, LimitsChange};
 use crate::time::millis;
 
@@ -280,7 +280,7 @@ fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
     values.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The same wishes with origins and methods in order.
+/// The same wishes with origins, methods and endpoints in order.
 fn ordered(capabilities: &Capabilities) -> Capabilities {
     let mut ordered = capabilities.clone();
     if let Some(Http {
@@ -291,6 +291,17 @@ fn ordered(capabilities: &Capabilities) -> Capabilities {
         origins.dedup();
         methods.sort_unstable();
         methods.dedup();
+    }
+    if let Some(Sockets {
+        tcp, udp, listen, ..
+    }) = &mut ordered.sockets
+    {
+        for endpoints in [tcp, udp] {
+            endpoints.sort_by_cached_key(ToString::to_string);
+            endpoints.dedup();
+        }
+        listen.sort_unstable();
+        listen.dedup();
     }
     ordered
 }

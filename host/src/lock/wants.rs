@@ -1,12 +1,14 @@
 //! How the capabilities of two definitions differ, in words.
 
 use super::change::{Change, What, plain, reworded};
-use crate::manifest::{Capabilities, Filesystem, Http};
+use crate::manifest::{Capabilities, Filesystem, Http, Sockets};
+use crate::policy::endpoint::EndpointWish;
 use crate::policy::origin::OriginRule;
 
 pub(super) fn capabilities(old: &Capabilities, new: &Capabilities, changes: &mut Vec<Change>) {
     filesystem(old.filesystem.as_ref(), new.filesystem.as_ref(), changes);
     http(old.http.as_ref(), new.http.as_ref(), changes);
+    sockets(old.sockets.as_ref(), new.sockets.as_ref(), changes);
 }
 
 fn filesystem(old: Option<&Filesystem>, new: Option<&Filesystem>, changes: &mut Vec<Change>) {
@@ -91,6 +93,47 @@ fn origin_added(origin: &OriginRule, old: &[OriginRule]) -> Change {
         Change::harmless(What::CapabilityAdded, sentence)
     } else {
         wanted(&format!("http {origin}"), None)
+    }
+}
+
+fn sockets(old: Option<&Sockets>, new: Option<&Sockets>, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (None, Some(new)) => {
+            changes.push(wanted("sockets", Some((&new.reason, new.optional))));
+            endpoints(&Sockets::default(), new, changes);
+        }
+        (Some(_), None) => changes.push(given_up("sockets")),
+        (Some(old), Some(new)) => {
+            endpoints(old, new, changes);
+            let before = (old.reason.as_str(), old.optional);
+            reason("sockets", before, (&new.reason, new.optional), changes);
+        }
+        (None, None) => {}
+    }
+}
+
+fn endpoints(old: &Sockets, new: &Sockets, changes: &mut Vec<Change>) {
+    for (kind, old, new) in [("tcp", &old.tcp, &new.tcp), ("udp", &old.udp, &new.udp)] {
+        let added = new.iter().filter(|wish| !old.contains(wish));
+        changes.extend(added.map(|wish| endpoint_added(kind, wish, old)));
+        let gone = old.iter().filter(|wish| !new.contains(wish));
+        changes.extend(gone.map(|wish| given_up(&format!("{kind} {wish}"))));
+    }
+    for address in new.listen.iter().filter(|it| !old.listen.contains(it)) {
+        changes.push(wanted(&format!("to listen on {address}"), None));
+    }
+    for address in old.listen.iter().filter(|it| !new.listen.contains(it)) {
+        changes.push(given_up(&format!("to listen on {address}")));
+    }
+}
+
+/// One that a wider wish held already is named, and widens nothing.
+fn endpoint_added(kind: &str, wish: &EndpointWish, old: &[EndpointWish]) -> Change {
+    if old.iter().any(|wide| wide.includes(wish)) {
+        let sentence = format!("It now names {kind} {wish}, which a wider wish held already.");
+        Change::harmless(What::CapabilityAdded, sentence)
+    } else {
+        wanted(&format!("{kind} {wish}"), None)
     }
 }
 

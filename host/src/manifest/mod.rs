@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 pub use self::name::{MAX_NAME, SkillName, ToolName};
 pub use self::source::{Source, SourceError};
 use crate::policy::directory::Access;
+use crate::policy::endpoint::{EndpointWish, ListenAddress};
 use crate::policy::limits::LimitsChange;
 use crate::policy::origin::OriginRule;
 
@@ -103,6 +104,9 @@ pub struct Capabilities {
     /// HTTP requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// Raw connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<Sockets>,
 }
 
 /// The wish to see directories of the host.
@@ -128,6 +132,27 @@ pub struct Http {
     /// With which methods. Default: `GET` and `HEAD`.
     #[serde(default = "safe_methods")]
     pub methods: Vec<String>,
+    /// Why, for the operator to read.
+    pub reason: String,
+    /// Whether the skill is of use without it. Default: no.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+}
+
+/// The wish for raw connections, each kind on its own. A skill without it cannot
+/// import `wasi:sockets`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sockets {
+    /// Where TCP connections go to, such as `*:5432`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<EndpointWish>,
+    /// Where UDP datagrams go to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub udp: Vec<EndpointWish>,
+    /// Where TCP connections are accepted, on this machine only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<ListenAddress>,
     /// Why, for the operator to read.
     pub reason: String,
     /// Whether the skill is of use without it. Default: no.
@@ -271,6 +296,9 @@ fn check_tools(skill: &SkillName, tools: &[Tool]) -> Result<(), ManifestError> {
 fn check_capabilities(capabilities: &Capabilities) -> Result<(), ManifestError> {
     if let Some(filesystem) = &capabilities.filesystem {
         check_line("capabilities.filesystem.reason", &filesystem.reason)?;
+    }
+    if let Some(sockets) = &capabilities.sockets {
+        check_line("capabilities.sockets.reason", &sockets.reason)?;
     }
     if let Some(http) = &capabilities.http {
         check_line("capabilities.http.reason", &http.reason)?;

@@ -70,11 +70,11 @@ fn may_change(wanted: &Capabilities) -> bool {
         let mut methods = it.methods.iter();
         methods.any(|method| method != "GET" && method != "HEAD")
     });
-    writes || sends
+    writes || sends || wanted.sockets.is_some()
 }
 
 fn reaches_out(wanted: &Capabilities) -> bool {
-    wanted.http.is_some()
+    wanted.http.is_some() || wanted.sockets.is_some()
 }
 
 #[cfg(test)]

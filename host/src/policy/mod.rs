@@ -11,16 +11,19 @@
 //! 3. Limits are the operator's (the tool's before the skill's before the
 //!    host's), narrowed to what the author holds to be enough.
 
+pub mod address;
 pub mod directory;
+pub mod endpoint;
 pub mod limits;
 pub mod origin;
 
-use self::directory::{Access, DirectoryGrant};
-use self::limits::{Limits, LimitsChange};
-use self::origin::OriginRule;
 use std::collections::BTreeMap;
 
-use crate::manifest::{Filesystem, Http, Manifest, ToolName};
+use self::directory::{Access, DirectoryGrant};
+use self::endpoint::{Endpoint, EndpointWish, ListenAddress};
+use self::limits::{Limits, LimitsChange};
+use self::origin::OriginRule;
+use crate::manifest::{Filesystem, Http, Manifest, Sockets, ToolName};
 
 /// What the operator allows one skill. Empty lists allow nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,10 +32,31 @@ pub struct OperatorGrant {
     pub directories: Vec<DirectoryGrant>,
     /// Origins that HTTP requests may go to.
     pub http: Vec<OriginRule>,
+    /// Raw connections.
+    pub sockets: SocketGrant,
     /// Limits that differ from the host's.
     pub limits: LimitsChange,
     /// Limits of single tools that differ from the skill's.
     pub tools: BTreeMap<ToolName, LimitsChange>,
+}
+
+/// Raw connections, each kind on its own. Empty lists allow nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SocketGrant {
+    /// Where TCP connections may go to.
+    pub tcp: Vec<Endpoint>,
+    /// Where UDP datagrams may go to and come from.
+    pub udp: Vec<Endpoint>,
+    /// Where TCP connections may be accepted.
+    pub listen: Vec<ListenAddress>,
+}
+
+impl SocketGrant {
+    /// Whether it allows nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.udp.is_empty() && self.listen.is_empty()
+    }
 }
 
 /// What a call of a skill may use. Only [`decide`] makes one.
@@ -41,6 +65,7 @@ pub struct Grant {
     directories: Vec<DirectoryGrant>,
     http: Vec<OriginRule>,
     methods: Vec<String>,
+    sockets: Option<SocketGrant>,
     limits: Limits,
     tools: BTreeMap<ToolName, Limits>,
     unused: Vec<String>,
@@ -63,6 +88,12 @@ impl Grant {
     #[must_use]
     pub fn methods(&self) -> &[String] {
         &self.methods
+    }
+
+    /// Raw connections; none if the skill does not ask for any.
+    #[must_use]
+    pub const fn sockets(&self) -> Option<&SocketGrant> {
+        self.sockets.as_ref()
     }
 
     /// Limits of one call.
@@ -102,7 +133,7 @@ impl Grant {
 /// A capability that a skill cannot do without and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// `filesystem` or `http`.
+    /// `filesystem`, `http` or `sockets`.
     pub capability: &'static str,
     /// What is wanted and why, in one sentence.
     pub message: String,
@@ -131,6 +162,7 @@ pub fn decide(
         directories,
         http,
         methods,
+        sockets: sockets(manifest, operator, &mut unused)?,
         limits: limits.narrowed(&manifest.limits),
         tools: operator.tools.iter().map(tool).collect(),
         unused,
@@ -193,6 +225,56 @@ fn http(
     Ok((granted, wanted.methods.clone()))
 }
 
+fn sockets(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    unused: &mut Vec<String>,
+) -> Result<Option<SocketGrant>, Denied> {
+    let nothing = Sockets::default();
+    let wanted = manifest.capabilities.sockets.as_ref();
+    let wish = wanted.unwrap_or(&nothing);
+    let SocketGrant { tcp, udp, listen } = &operator.sockets;
+    let covered = |wishes: &[EndpointWish], endpoint: &Endpoint| {
+        wishes.iter().any(|wish| wish.covers(endpoint))
+    };
+    let granted = SocketGrant {
+        tcp: both(
+            "TCP connection to",
+            tcp,
+            |it| covered(&wish.tcp, it),
+            unused,
+        ),
+        udp: both("UDP to", udp, |it| covered(&wish.udp, it), unused),
+        listen: both(
+            "listening on",
+            listen,
+            |it| wish.listen.contains(it),
+            unused,
+        ),
+    };
+    match wanted {
+        Some(wanted) if granted.is_empty() && !wanted.optional => {
+            Err(no_endpoint(manifest, wanted))
+        }
+        wanted => Ok(wanted.map(|_| granted)),
+    }
+}
+
+/// Those of the operator's that are wanted; the others are unused.
+fn both<T: Clone + ToString>(
+    what: &str,
+    allowed: &[T],
+    is_wanted: impl Fn(&T) -> bool,
+    unused: &mut Vec<String>,
+) -> Vec<T> {
+    let (wanted, not): (Vec<&T>, Vec<&T>) = allowed.iter().partition(|it| is_wanted(it));
+    unused.extend(
+        not.into_iter()
+            .map(|it| format!("{what} {}", it.to_string())),
+    );
+    wanted.into_iter().cloned().collect()
+}
+
 fn no_directory(manifest: &Manifest, wanted: &Filesystem) -> Denied {
     let (suffix, access) = match wanted.access {
         Access::ReadOnly => ("", "read"),
@@ -229,6 +311,40 @@ fn no_origin(manifest: &Manifest, wanted: &Http) -> Denied {
         ),
         grant: http_grant(manifest.name.as_str(), example),
     }
+}
+
+fn no_endpoint(manifest: &Manifest, wanted: &Sockets) -> Denied {
+    let (kind, example) = match (
+        wanted.tcp.first(),
+        wanted.udp.first(),
+        wanted.listen.first(),
+    ) {
+        (Some(tcp), _, _) => ("tcp", tcp.to_string()),
+        (None, Some(udp), _) => ("udp", udp.to_string()),
+        (None, None, Some(listen)) => ("listen", listen.to_string()),
+        (None, None, None) => ("tcp", "*:PORT".to_owned()),
+    };
+    Denied {
+        capability: "sockets",
+        message: format!(
+            "{} wants raw connections and was granted none: {}.",
+            manifest.name,
+            reason(&wanted.reason)
+        ),
+        grant: socket_grant(
+            manifest.name.as_str(),
+            kind,
+            &example.replacen('*', "HOST", 1),
+        ),
+    }
+}
+
+/// How to allow `skill` one more raw connection of a kind: `tcp`, `udp` or
+/// `listen`.
+pub(crate) fn socket_grant(skill: &str, kind: &str, endpoint: &str) -> String {
+    format!(
+        "`--allow-{kind} {endpoint}`, or `{kind} = [\"{endpoint}\"]` under `[skill.{skill}]` in skillhost.toml"
+    )
 }
 
 /// How to allow `skill` one more origin.

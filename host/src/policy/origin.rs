@@ -10,6 +10,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use super::address::is_metadata_host;
+use super::endpoint::no_metadata;
+
+/// The longest name, in bytes.
+const MAX_HOST_NAME: usize = 253;
+
+/// The longest part of a name between dots, in bytes.
+const MAX_LABEL: usize = 63;
+
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -82,6 +91,17 @@ impl Origin {
         Ok(Self { scheme, host, port })
     }
 
+    /// Host and port as a `Host` header has them: without a port that is the
+    /// scheme's own (RFC 9110, section 7.2).
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.port == self.scheme.default_port() {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// The host as an IP address, if it is one.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
@@ -95,11 +115,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        if self.port == self.scheme.default_port() {
-            return Ok(());
-        }
-        write!(f, ":{}", self.port)
+        write!(f, "{}://{}", self.scheme, self.authority())
     }
 }
 
@@ -107,11 +123,20 @@ fn canonical_host(url: &Url) -> Option<Host> {
     match url.host()? {
         Host::Domain(name) => {
             let name = name.strip_suffix('.').unwrap_or(name);
-            (!name.is_empty()).then(|| Host::Domain(name.to_owned()))
+            is_name(name).then(|| Host::Domain(name.to_owned()))
         }
         Host::Ipv4(ip) => Some(Host::Ipv4(ip)),
         Host::Ipv6(ip) => Some(Host::Ipv6(ip)),
     }
+}
+
+/// Whether a name server can be asked for it (RFC 1035, section 2.3.4).
+fn is_name(name: &str) -> bool {
+    let labels = name.split('.');
+    name.len() <= MAX_HOST_NAME
+        && labels
+            .into_iter()
+            .all(|label| (1..=MAX_LABEL).contains(&label.len()))
 }
 
 /// Bytes that the WHATWG parser removes or takes for another, and RFC 3986
@@ -287,6 +312,9 @@ fn host_rule(scheme: Scheme, text: &str) -> Result<(HostRule, u16), String> {
         };
     }
     let origin = Origin::of(&format!("{scheme}://{text}"))?;
+    if is_metadata_host(&origin.host) {
+        return Err(no_metadata(text));
+    }
     match &origin.host {
         Host::Domain(name) if name.contains('*') => {
             Err("`*` can only be the first label".to_owned())
@@ -327,6 +355,9 @@ impl From<OriginRule> for String {
         rule.to_string()
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -379,6 +410,10 @@ mod tests {
             "http://127.1/",
             "http://go\tod.test/",
             "http://g%6fod.test/",
+            "http://a..good.test/",
+            "http://.good.test/",
+            "http://good.test../",
+            "http://gööd.test/",
             "ftp://good.test/",
             "file:///etc/passwd",
             "good.test",
@@ -402,6 +437,22 @@ mod tests {
             "https://",
         ] {
             assert!(text.parse::<OriginRule>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn n03_a_metadata_service_cannot_be_granted() {
+        for text in [
+            "http://169.254.169.254",
+            "http://169.254.169.254:*",
+            "http://100.100.100.200",
+            "http://168.63.129.16",
+            "http://[fd00:ec2::254]",
+            "http://[::ffff:a9fe:a9fe]",
+            "https://metadata.google.internal",
+        ] {
+            let refused = text.parse::<OriginRule>().unwrap_err();
+            assert!(refused.contains("metadata service"), "{refused}");
         }
     }
 

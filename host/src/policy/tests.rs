@@ -20,6 +20,17 @@ fn operator(directories: &[&str], http: &[&str]) -> OperatorGrant {
     }
 }
 
+fn operator_of_sockets(tcp: &[&str], udp: &[&str], listen: &[&str]) -> OperatorGrant {
+    OperatorGrant {
+        sockets: SocketGrant {
+            tcp: tcp.iter().map(|it| it.parse().unwrap()).collect(),
+            udp: udp.iter().map(|it| it.parse().unwrap()).collect(),
+            listen: listen.iter().map(|it| it.parse().unwrap()).collect(),
+        },
+        ..OperatorGrant::default()
+    }
+}
+
 fn decided(capabilities: &serde_json::Value, operator: &OperatorGrant) -> Result<Grant, Denied> {
     decide(&manifest(capabilities), operator, &Limits::default())
 }
@@ -120,4 +131,42 @@ fn limits_are_the_operators_narrowed_by_the_authors() {
     assert_eq!((limits.fuel, limits.memory, grant.limits().fuel), (3, 8, 4));
     operator.limits.fuel = Some(50);
     assert_eq!(decided(&json!({}), &operator).unwrap().limits().fuel, 7);
+}
+
+#[test]
+fn n12_raw_connections_are_those_that_both_name_each_kind_on_its_own() {
+    let capabilities = json!({"sockets": {
+        "tcp": ["*:5432"], "udp": ["time.test:123"], "listen": ["127.0.0.1:8080"], "reason": "r",
+    }});
+    let operator = operator_of_sockets(
+        &["db.test:5432", "db.test:22", "time.test:123"],
+        &["time.test:123", "db.test:5432"],
+        &["127.0.0.1:8080", "127.0.0.1:8081"],
+    );
+    let grant = decided(&capabilities, &operator).unwrap();
+    let expected = operator_of_sockets(&["db.test:5432"], &["time.test:123"], &["127.0.0.1:8080"]);
+    assert_eq!(grant.sockets(), Some(&expected.sockets));
+    assert_eq!(
+        grant.unused(),
+        [
+            "TCP connection to db.test:22",
+            "TCP connection to time.test:123",
+            "UDP to db.test:5432",
+            "listening on 127.0.0.1:8081",
+        ]
+    );
+}
+
+#[test]
+fn n12_a_grant_for_http_is_none_for_sockets() {
+    let capabilities = json!({"sockets": {"tcp": ["*:443"], "reason": "It talks."}});
+    let denied = decided(&capabilities, &operator(&[], &["*"])).unwrap_err();
+    assert_eq!(denied.capability, "sockets");
+    assert!(
+        denied.grant.contains("`--allow-tcp HOST:443`"),
+        "{}",
+        denied.grant
+    );
+    let grant = decided(&json!({}), &operator_of_sockets(&["a.test:1"], &[], &[])).unwrap();
+    assert_eq!(grant.sockets(), None);
 }

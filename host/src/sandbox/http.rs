@@ -1,9 +1,10 @@
 //! HTTP for guests: `wasi:http`, and the buffered `skillhost:skill/http`. Both
-//! are judged and dialled by [`egress`](super::egress) and obey one set of
+//! are judged and dialled by [`egress`](super::network::egress) and obey one set of
 //! limits.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,13 +15,17 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
+    WasiHttpHooks,
 };
 
 use super::State;
 use super::bindings::skillhost::skill::http as buffered;
-use super::egress::{BodyLimits, Egress, Permit};
+use super::meter::{Budget, Meter};
+use super::network::egress::{BodyLimits, Egress, Permit};
+use crate::time::millis;
 
 /// The longest time for a connection or for the first byte, unless the guest
 /// asks for less. The deadline of the call holds in any case.
@@ -67,9 +72,21 @@ impl WasiHttpHooks for Egress {
         })
     }
 
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(is_forbidden)
+    }
+
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK
     }
+}
+
+/// Header fields that shape the message or the connection, and are the host's to
+/// set (RFC 9110, section 7.6.1), in trailers as well.
+fn is_forbidden(name: &HeaderName) -> bool {
+    DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        || name == http::header::TE
+        || name == http::header::TRAILER
 }
 
 /// Sends a request that was judged, over a connection of its own: nothing is
@@ -80,48 +97,134 @@ async fn send(
     options: RequestOptions,
     limits: BodyLimits,
 ) -> Result<(Response<WasiBody>, Driver), Error> {
-    let connect = options.connect_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+    let time = Allowance::of(&permit);
     let handshake = async {
-        let stream = permit.dial().await?;
-        http1::Builder::new()
+        let (stream, open) = permit.dial().await?;
+        let (sender, connection) = http1::Builder::new()
             .max_buf_size(super::bytes(limits.headers).max(8192))
             .max_headers(MAX_HEADERS)
             .handshake::<_, WasiBody>(TokioIo::new(stream))
             .await
-            .map_err(from_hyper)
+            .map_err(from_hyper)?;
+        Ok((sender, connection, open))
     };
-    let (mut sender, connection) = tokio::time::timeout(connect, handshake)
+    let (mut sender, connection, open) = time
+        .within(options.connect_timeout, handshake)
         .await
-        .map_err(|_elapsed| Error::ConnectionTimeout)??;
-    let mut driver: Driver = Box::pin(async move { connection.await.map_err(from_hyper) });
-    let first_byte = options.first_byte_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+        .unwrap_or(Err(Error::ConnectionTimeout))?;
+    let (deadline, meter) = (time.deadline, time.meter.clone());
+    let mut driver: Driver = Box::pin(async move {
+        let _open = open;
+        match tokio::time::timeout_at(deadline, connection).await {
+            Ok(ended) => ended.map_err(from_hyper),
+            Err(_elapsed) => {
+                meter.exceed(Budget::HttpTime);
+                Err(Error::ConnectionReadTimeout)
+            }
+        }
+    });
     let response = sender
-        .send_request(outgoing(request, limits)?)
+        .send_request(outgoing(request, &permit, limits)?)
         .map_err(from_hyper);
-    let response = tokio::time::timeout(first_byte, drive(response, &mut driver))
+    let response = time
+        .within(options.first_byte_timeout, drive(response, &mut driver))
         .await
-        .map_err(|_elapsed| Error::ConnectionReadTimeout)??;
-    let idle = options
-        .between_bytes_timeout
-        .unwrap_or(PATIENCE)
-        .min(PATIENCE);
-    let response = response.map(|body| Incoming::new(body, limits.response, idle).boxed_unsync());
+        .unwrap_or(Err(Error::ConnectionReadTimeout))?;
+    let idle = options.between_bytes_timeout;
+    let response =
+        response.map(|body| Incoming::new(body, limits.response, time, idle).boxed_unsync());
     Ok((response, driver))
 }
 
-/// The request as it goes onto the wire: a path, and a body within its limit.
-fn outgoing(request: Request<WasiBody>, limits: BodyLimits) -> Result<Request<WasiBody>, Error> {
+/// The time that one request has, from its judgement to its last byte.
+#[derive(Debug)]
+struct Allowance {
+    start: Instant,
+    deadline: Instant,
+    meter: Meter,
+}
+
+impl Allowance {
+    fn of(permit: &Permit) -> Self {
+        Self {
+            start: Instant::now(),
+            deadline: permit.deadline,
+            meter: permit.reach.meter().clone(),
+        }
+    }
+
+    /// The end of a step that is to take `wanted` at most, if the guest says so.
+    fn step(&self, wanted: Option<Duration>) -> Instant {
+        let patience = wanted.unwrap_or(PATIENCE).min(PATIENCE);
+        self.deadline.min(Instant::now() + patience)
+    }
+
+    /// What comes of one step, if it ends in time.
+    async fn within<T>(
+        &self,
+        wanted: Option<Duration>,
+        step: impl Future<Output = T>,
+    ) -> Option<T> {
+        let end = self.step(wanted);
+        let done = tokio::time::timeout_at(end, step).await.ok();
+        if done.is_none() {
+            self.late();
+        }
+        done
+    }
+
+    /// Records that the request took all of its time, if it did.
+    fn late(&self) {
+        if Instant::now() >= self.deadline {
+            self.meter.exceed(Budget::HttpTime);
+        }
+    }
+}
+
+/// What the whole took.
+impl Drop for Allowance {
+    fn drop(&mut self) {
+        // Each request keeps its own time; the sum is for the report.
+        let _ = self
+            .meter
+            .spend(Budget::HttpTime, millis(self.start.elapsed()));
+    }
+}
+
+/// The request as it goes onto the wire: a path, the host that was judged, and a
+/// body within its limit.
+fn outgoing(
+    request: Request<WasiBody>,
+    permit: &Permit,
+    limits: BodyLimits,
+) -> Result<Request<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
+    let invalid = Error::HttpRequestUriInvalid;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = Uri::try_from(path).map_err(|_cause| Error::HttpRequestUriInvalid)?;
+    let host = HeaderValue::try_from(permit.origin.authority()).map_err(|_cause| invalid)?;
+    parts.headers.insert(http::header::HOST, host);
     let limit = limits.request;
+    let (sent, over) = (permit.reach.meter().clone(), permit.reach.meter().clone());
     let body = Limited::new(body, super::bytes(limit)).map_err(move |cause| {
         match cause.downcast::<Error>() {
             Ok(error) => *error,
-            Err(_over) => Error::HttpRequestBodySize(Some(limit)),
+            Err(_over) => {
+                over.exceed(Budget::HttpSent);
+                Error::HttpRequestBodySize(Some(limit))
+            }
         }
     });
+    let body = body.map_frame(move |frame| {
+        // Each body has its own limit; the sum is for the report.
+        let _ = sent.spend(Budget::HttpSent, size_of(&frame));
+        frame
+    });
     Ok(Request::from_parts(parts, body.boxed_unsync()))
+}
+
+fn size_of(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |bytes| bytes.len() as u64)
 }
 
 /// What hyper failed with: our own error about a body that is too large comes
@@ -152,36 +255,43 @@ async fn drive<T>(
     work.await
 }
 
-/// A response body that ends with an error at its limit, or when nothing
-/// comes for too long.
+/// A response body that ends with an error at its limit, when nothing comes for
+/// too long, or when the request took all of its time.
 struct Incoming {
     body: hyper::body::Incoming,
     limit: u64,
     left: u64,
-    idle: Duration,
+    time: Allowance,
+    idle: Option<Duration>,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl Incoming {
-    fn new(body: hyper::body::Incoming, limit: u64, idle: Duration) -> Self {
+    fn new(
+        body: hyper::body::Incoming,
+        limit: u64,
+        time: Allowance,
+        idle: Option<Duration>,
+    ) -> Self {
         Self {
             body,
             limit,
             left: limit,
+            timer: Box::pin(tokio::time::sleep_until(time.step(idle))),
+            time,
             idle,
-            timer: Box::pin(tokio::time::sleep(idle)),
         }
     }
 
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
-        let size = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
-        self.left = self
-            .left
-            .checked_sub(size)
-            .ok_or(Error::HttpResponseBodySize(Some(self.limit)))?;
-        self.timer
-            .as_mut()
-            .reset(tokio::time::Instant::now() + self.idle);
+        let size = size_of(frame);
+        let _ = self.time.meter.spend(Budget::HttpReceived, size);
+        self.left = self.left.checked_sub(size).ok_or_else(|| {
+            self.time.meter.exceed(Budget::HttpReceived);
+            Error::HttpResponseBodySize(Some(self.limit))
+        })?;
+        let end = self.time.step(self.idle);
+        self.timer.as_mut().reset(end);
         Ok(())
     }
 }
@@ -194,12 +304,18 @@ impl Body for Incoming {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        // Bytes that keep coming do not lengthen the time.
+        if Instant::now() >= self.time.deadline {
+            self.time.late();
+            return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+        }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(&frame).map(|()| frame))),
             Poll::Ready(Some(Err(cause))) => Poll::Ready(Some(Err(cause.into()))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 ready!(self.timer.as_mut().poll(context));
+                self.time.late();
                 Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
             }
         }
@@ -309,7 +425,7 @@ fn typed(
             .map_err(|_cause| invalid("a header name is no token"))?;
         let value = HeaderValue::from_str(value)
             .map_err(|_cause| invalid("a header value holds a control character"))?;
-        if DEFAULT_FORBIDDEN_HEADERS.contains(&name) || name == http::header::CONTENT_LENGTH {
+        if is_forbidden(&name) || name == http::header::CONTENT_LENGTH {
             return Err(buffered::Error::InvalidRequest(format!(
                 "the header {name} is the host's to set"
             )));

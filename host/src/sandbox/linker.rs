@@ -8,9 +8,10 @@ use super::State;
 use super::bindings::{self, SkillPre};
 use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
+use crate::manifest::Manifest;
 
-/// Interfaces of WASI 0.2 and of ours that guests may import. Raw sockets,
-/// name lookup and process spawning are not among them.
+/// Interfaces of WASI 0.2 and of ours that every guest may import. Process
+/// spawning is not among them, and raw connections are for those that ask.
 const OFFERED: [&str; 8] = [
     "skillhost:skill/",
     "wasi:cli/",
@@ -22,29 +23,56 @@ const OFFERED: [&str; 8] = [
     "wasi:random/",
 ];
 
+/// Interfaces of guests whose manifest asks for raw connections.
+const SOCKETS: &str = "wasi:sockets/";
+
 /// A component with everything that is known before a call.
 pub(crate) type Prepared = SkillPre<State>;
 
-/// The linker of a host; made once.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    link(&mut linker).map_err(|cause| {
-        Error::new(Kind::Internal, "The host's interfaces do not link.")
-            .with_internal(format_args!("{cause:#}"))
-    })?;
-    Ok(linker)
+/// The linkers of a host; made once.
+pub(crate) struct Linkers {
+    plain: Linker<State>,
+    with_sockets: Linker<State>,
 }
 
-/// Checks a component's imports and exports against the linker.
-///
-/// # Errors
-///
-/// `ComponentInvalid` that names the import or the export.
-pub(crate) fn prepare(linker: &Linker<State>, compiled: &Compiled) -> Result<Prepared> {
+impl Linkers {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Result<Self> {
+        both(engine).map_err(|cause| {
+            Error::new(Kind::Internal, "The host's interfaces do not link.")
+                .with_internal(format_args!("{cause:#}"))
+        })
+    }
+
+    /// Checks a component's imports and exports against what it may have.
+    ///
+    /// # Errors
+    ///
+    /// `ComponentInvalid` that names the import or the export.
+    pub(crate) fn prepare(&self, compiled: &Compiled, manifest: &Manifest) -> Result<Prepared> {
+        if manifest.capabilities.sockets.is_some() {
+            prepare(&self.with_sockets, compiled, true)
+        } else {
+            prepare(&self.plain, compiled, false)
+        }
+    }
+}
+
+fn both(engine: &wasmtime::Engine) -> wasmtime::Result<Linkers> {
+    let mut plain = Linker::new(engine);
+    link(&mut plain)?;
+    let mut with_sockets = plain.clone();
+    super::network::wasi_sockets::link(&mut with_sockets)?;
+    Ok(Linkers {
+        plain,
+        with_sockets,
+    })
+}
+
+fn prepare(linker: &Linker<State>, compiled: &Compiled, sockets: bool) -> Result<Prepared> {
     let component = compiled.component();
     let ty = component.component_type();
     for (name, _) in ty.imports(linker.engine()) {
-        check_offered(name)?;
+        check_offered(name, sockets)?;
     }
     let pre: InstancePre<State> = linker.instantiate_pre(component).map_err(|cause| {
         Error::new(
@@ -64,22 +92,26 @@ pub(crate) fn prepare(linker: &Linker<State>, compiled: &Compiled) -> Result<Pre
     })
 }
 
-fn check_offered(import: &str) -> Result<()> {
-    if OFFERED.iter().any(|offered| import.starts_with(offered)) {
+fn check_offered(import: &str, sockets: bool) -> Result<()> {
+    let is_socket = import.starts_with(SOCKETS);
+    let is_offered = OFFERED.iter().any(|offered| import.starts_with(offered));
+    if is_offered || (is_socket && sockets) {
         return Ok(());
     }
-    let why = if import.starts_with("wasi:sockets/") {
-        "raw sockets are not offered; send requests through `wasi:http`"
+    let import = crate::manifest::text::one_line(import, 200);
+    let (why, hint) = if is_socket {
+        (
+            "its manifest does not ask for raw connections",
+            "Send requests through `wasi:http`, or ask for `[capabilities.sockets]` in the author's skill.toml.",
+        )
     } else {
-        "this host does not offer it"
+        (
+            "this host does not offer it",
+            "Build it against WASI 0.2 and skillhost:skill@1.0.0.",
+        )
     };
-    Err(Error::new(
-        Kind::ComponentInvalid,
-        format!(
-            "The component imports `{}`: {why}.",
-            crate::manifest::text::one_line(import, 200)
-        ),
-    ))
+    let message = format!("The component imports `{import}`: {why}.");
+    Err(Error::new(Kind::ComponentInvalid, message).with_hint(hint))
 }
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -90,6 +122,7 @@ fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     super::timer::link(linker)?;
     link_cli(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    super::network::lengths::link(linker)?;
     bindings::Skill::add_to_linker::<State, wasmtime::component::HasSelf<State>>(linker, |state| {
         state
     })

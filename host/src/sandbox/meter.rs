@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::event::Spent;
 use crate::policy::limits::Limits;
+use crate::time::millis;
 
 /// Makes [`Budget`] of one table: what it counts, the limit, the name of the
 /// limit, and what a person calls it.
@@ -61,6 +62,7 @@ budgets! {
     HttpRequests http_requests: |it| it.http_requests, "http-requests", "HTTP requests";
     HttpSent http_sent_bytes: |it| it.http_requests.saturating_mul(it.http_request_body), "http-request-body", "bytes of request bodies";
     HttpReceived http_received_bytes: |it| it.http_requests.saturating_mul(it.http_response_body), "http-response-body", "bytes of response bodies";
+    HttpTime http_ms: |it| it.http_requests.saturating_mul(millis(it.http_time)), "http-time", "milliseconds of HTTP requests";
     Connects connects: |it| it.connects, "connects", "connections tried";
 }
 

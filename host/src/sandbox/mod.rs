@@ -4,22 +4,22 @@
 //! Each call gets a store of its own and nothing of an earlier one. One
 //! capability stands in one file; the linker offers no other.
 
-mod address;
 mod call;
 mod clock;
-pub(crate) mod egress;
 mod filesystem;
 mod http;
 mod limiter;
 mod linker;
 mod logging;
 pub(crate) mod meter;
+pub(crate) mod network;
 mod observer;
 pub(crate) mod random;
 mod refused;
 mod stdio;
 mod timer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -30,13 +30,17 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use self::call::Call;
-use self::egress::{Egress, Network};
 use self::filesystem::Files;
 pub(crate) use self::filesystem::{Descriptors, Mounts};
 use self::limiter::Limiter;
-pub(crate) use self::linker::{Prepared, linker, prepare};
+pub(crate) use self::linker::{Linkers, Prepared};
 use self::logging::Logging;
 use self::meter::{Budget, Meter};
+use self::network::Reach;
+use self::network::egress::Egress;
+use self::network::gateway::Gateway;
+use self::network::reach::Open;
+use self::network::sockets::Sockets;
 pub(crate) use self::observer::Observer;
 use self::random::Random;
 use self::stdio::Capture;
@@ -65,6 +69,10 @@ pub(crate) struct State {
     http: WasiHttpCtx,
     egress: Egress,
     files: Files,
+    /// Raw connections, for a skill that asks for them.
+    raw: Option<Arc<Sockets>>,
+    /// Sockets that are open, by their handle in the table.
+    open: BTreeMap<u32, Open>,
     table: ResourceTable,
     limiter: Limiter,
     call: Call,
@@ -84,7 +92,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) grant: &'a Grant,
     pub(crate) limits: &'a Limits,
     pub(crate) mounts: &'a Mounts,
-    pub(crate) network: &'a Arc<dyn Network>,
+    pub(crate) gateway: &'a Arc<Gateway>,
     pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
     pub(crate) observer: Observer,
     pub(crate) deadline: tokio::time::Instant,
@@ -146,14 +154,24 @@ impl State {
         let clock = clock::Coarse::start();
         let stdout = Capture::new(limits.stdout);
         let stderr = Capture::new(limits.stderr);
-        let wasi = WasiCtxBuilder::new()
-            .stdout(stdout.clone())
+        let reach = Reach::new(
+            Arc::clone(parts.gateway),
+            meter.clone(),
+            parts.observer.clone(),
+        );
+        let raw = parts.grant.sockets();
+        let raw = raw.map(|grant| Arc::new(Sockets::new(grant, reach.clone())));
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(stdout.clone())
             .stderr(stderr.clone())
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .monotonic_clock(clock)
-            .build();
+            .monotonic_clock(clock);
+        if let Some(sockets) = &raw {
+            sockets.judge_for(&mut wasi);
+        }
+        let wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(bytes(limits.resources));
         let mut http = WasiHttpCtx::new();
@@ -161,13 +179,10 @@ impl State {
         Self {
             wasi,
             http,
-            egress: Egress::new(
-                parts.grant,
-                limits,
-                Arc::clone(parts.network),
-                parts.observer.clone(),
-            ),
+            egress: Egress::new(parts.grant, limits, reach),
             files: Files::new(parts.mounts),
+            raw,
+            open: BTreeMap::new(),
             table,
             limiter: Limiter::new(limits.memory),
             call: Call::new(parts.invocation, parts.deadline),

@@ -106,10 +106,26 @@ impl Observer {
 
     /// Records that an HTTP request was refused.
     pub(super) fn egress(&self, target: &str, address: Option<String>, rule: &str, grant: &str) {
+        self.outgoing("http", target, address, rule, grant);
+    }
+
+    /// Records that a raw connection was refused.
+    pub(super) fn socket(&self, target: &str, address: Option<String>, rule: &str, grant: &str) {
+        self.outgoing("sockets", target, address, rule, grant);
+    }
+
+    fn outgoing(
+        &self,
+        capability: &'static str,
+        target: &str,
+        address: Option<String>,
+        rule: &str,
+        grant: &str,
+    ) {
         let target = one_line(target, MAX_TARGET);
         let (rule, grant) = (one_line(rule, MAX_TEXT), one_line(grant, MAX_TEXT));
         let denial = Denial {
-            capability: "http",
+            capability,
             target: target.clone(),
             grant: grant.clone(),
         };

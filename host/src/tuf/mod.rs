@@ -30,7 +30,7 @@ use self::place::{Content, Place};
 pub use self::source::Source;
 use self::transport::Transport;
 use crate::error::{Error, Kind, Result};
-use crate::sandbox::egress::{Network, SystemNetwork};
+use crate::sandbox::network::{Network, SystemNetwork};
 use crate::verify::{MAX_ROOT, Root};
 
 /// The one file that is fetched. A constant: see the module's documentation.
@@ -79,7 +79,7 @@ impl Update {
         Self {
             source,
             trusted_root: trusted_root.into(),
-            network: Arc::new(SystemNetwork),
+            network: Arc::new(SystemNetwork::default()),
             patience: Duration::from_secs(60),
         }
     }

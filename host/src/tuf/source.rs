@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use crate::error::{Error, Kind, Result};
 use crate::policy::origin::{Origin, Scheme};
-use crate::sandbox::egress::is_localhost;
+use crate::sandbox::network::is_localhost;
 
 /// Sigstore's root metadata, version 16, as `sigstore-trust-root` 0.15.1 ships
 /// it. Later versions are reached from it, each signed for by the one before.

@@ -19,7 +19,8 @@ use url::Host;
 
 use super::source::Address;
 use crate::policy::origin::{Origin, Scheme};
-use crate::sandbox::egress::{Network, Stream, encrypt, is_localhost};
+use crate::sandbox::network::tls::{Stream, encrypt};
+use crate::sandbox::network::{Network, is_localhost};
 
 const AGENT: &str = concat!("skillhost/", env!("CARGO_PKG_VERSION"));
 

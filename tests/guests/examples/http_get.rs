@@ -58,4 +58,17 @@ fn post(url: String, bytes: usize) -> Result<Answer> {
     Ok(Request::post(url).body(vec![b'x'; bytes]).send()?.into())
 }
 
-skillhost_sdk::export!(send, probe, with_credential, post);
+/// Sends a request with a text of that many bytes in one place.
+#[tool(open_world)]
+fn long(place: String, bytes: usize) -> Result<Answer> {
+    let text = "a".repeat(bytes);
+    let request = match place.as_str() {
+        "name" => Request::get(format!("http://{text}.test/")),
+        "path" => Request::get(format!("http://public.test/{text}")),
+        "method" => Request::new(text.to_uppercase(), "http://public.test/"),
+        _ => Request::get("http://public.test/").header("x-long", text),
+    };
+    Ok(request.send()?.into())
+}
+
+skillhost_sdk::export!(send, probe, with_credential, post, long);

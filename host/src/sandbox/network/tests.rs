@@ -1,13 +1,18 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use http::{Method, Uri};
 use serde_json::json;
+use wasmtime_wasi_http::Error;
 
+use super::egress::Egress;
+use super::gateway::Gateway;
 use super::*;
 use crate::event::{Events, Record, Sink, Subject};
 use crate::manifest::Manifest;
 use crate::policy::limits::Limits;
-use crate::policy::{OperatorGrant, decide};
+use crate::policy::{Grant, OperatorGrant, decide};
+use crate::sandbox::meter::Meter;
+use crate::sandbox::observer::Observer;
 
 /// An internet of a few names. Connections are refused, and remembered.
 #[derive(Debug, Default)]
@@ -51,6 +56,7 @@ impl Sink for Kept {
 
 struct Bench {
     egress: Egress,
+    gateway: Arc<Gateway>,
     network: Arc<FakeNetwork>,
     events: Kept,
 }
@@ -65,13 +71,12 @@ impl Bench {
             ..Subject::default()
         };
         let observer = Observer::new(Arc::new(record), Arc::new(subject));
+        let gateway = Arc::new(Gateway::new(Arc::<FakeNetwork>::clone(&network)));
+        let meter = Meter::new(&Limits::default());
+        let reach = Reach::new(Arc::clone(&gateway), meter, observer);
         Self {
-            egress: Egress::new(
-                &grant(granted),
-                &Limits::default(),
-                Arc::<FakeNetwork>::clone(&network),
-                observer,
-            ),
+            egress: Egress::new(&grant(granted), &Limits::default(), reach),
+            gateway,
             network,
             events,
         }
@@ -104,7 +109,6 @@ fn grant(granted: &[&str]) -> Grant {
     });
     let manifest = Manifest::parse(Some(manifest.to_string().as_bytes())).unwrap();
     let operator = OperatorGrant {
-        directories: vec![],
         http: granted.iter().map(|rule| rule.parse().unwrap()).collect(),
         ..OperatorGrant::default()
     };
@@ -148,7 +152,11 @@ async fn the_address_that_was_judged_is_dialled() {
 }
 
 #[tokio::test]
-async fn n06_one_address_that_is_not_public_denies_the_name() {
+async fn n06_n20_one_address_that_is_not_public_denies_the_name_as_if_it_did_not_exist() {
+    let mut bench = Bench::new(&["http://missing.test"]);
+    let missing = bench.try_get("http://missing.test/").await;
+    assert_eq!(missing, ("DestinationNotFound".to_owned(), vec![]));
+    assert!(bench.denials().is_empty());
     for (name, address) in [
         ("private.test", "10.0.0.1"),
         ("mixed.test", "169.254.169.254"),
@@ -157,7 +165,7 @@ async fn n06_one_address_that_is_not_public_denies_the_name() {
         let mut bench = Bench::new(&[&format!("http://{name}")]);
         assert_eq!(
             bench.try_get(&format!("http://{name}/")).await,
-            denied(),
+            missing,
             "{name}"
         );
         let [event] = bench.denials().try_into().unwrap();
@@ -175,6 +183,9 @@ async fn n01_n03_a_wildcard_never_reaches_what_is_not_public() {
         "http://[::1]/",
         "http://[::ffff:10.0.0.1]/",
         "http://10.1.2.3/",
+        "http://168.63.129.16/",
+        "http://metadata.google.internal/",
+        "http://metadata/",
     ] {
         let mut bench = Bench::new(&["*"]);
         assert_eq!(bench.try_get(address).await, denied(), "{address}");
@@ -228,4 +239,37 @@ async fn a_denial_that_repeats_is_one_event() {
         assert_eq!(bench.try_get("https://public.test/").await, denied());
     }
     assert_eq!(bench.denials().len(), 1);
+}
+
+#[tokio::test]
+async fn n03_nothing_grants_a_metadata_service() {
+    let mut bench = Bench::new(&["*"]);
+    assert_eq!(bench.try_get("http://169.254.169.254/").await, denied());
+    let [event] = bench.denials().try_into().unwrap();
+    assert_eq!(event["grant"], "nothing: no grant allows this");
+    assert!(event["rule"].as_str().unwrap().contains("metadata service"));
+}
+
+#[tokio::test]
+async fn n16_listeners_of_the_host_are_not_dialled_even_if_granted() {
+    let mut bench = Bench::new(&["http://127.0.0.1:8080", "http://localhost:8080"]);
+    let listener = bench.gateway.protect("127.0.0.1:8080".parse().unwrap());
+    for address in ["http://127.0.0.1:8080/", "http://localhost:8080/"] {
+        assert_eq!(bench.try_get(address).await, denied(), "{address}");
+    }
+    assert_eq!(bench.denials().len(), 2);
+    drop(listener);
+    let (_, dialled) = bench.try_get("http://127.0.0.1:8080/").await;
+    assert_eq!(dialled, ["127.0.0.1:8080"]);
+}
+
+#[tokio::test]
+async fn a_method_that_is_too_long_is_refused_with_an_event() {
+    let mut bench = Bench::new(&["https://public.test"]);
+    let uri: Uri = "https://public.test/".parse().unwrap();
+    let method = Method::from_bytes(&[b'A'; 33]).unwrap();
+    let error = bench.egress.judge(&method, &uri).unwrap_err();
+    assert!(matches!(error, Error::HttpRequestMethodInvalid));
+    let [event] = bench.denials().try_into().unwrap();
+    assert_eq!(event["target"], "a method of 33 bytes");
 }
