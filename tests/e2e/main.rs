@@ -16,6 +16,7 @@ mod exit_codes;
 mod keys;
 mod limited;
 mod lock;
+mod network;
 mod remains;
 mod revoke;
 mod run;
