@@ -464,7 +464,7 @@ async fn n11_requests_of_a_call_are_counted() {
         .call("http_get", "probe", json!({"urls": urls}))
         .await;
     let outcomes = called.structured();
-    let refused = "The request was denied: the call has sent as many requests as it may";
+    let refused = "The request was denied: the call has as many requests or connections as it may";
     let counted = outcomes
         .as_array()
         .unwrap()

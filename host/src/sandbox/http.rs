@@ -5,17 +5,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
@@ -23,13 +20,9 @@ use wasmtime_wasi_http::{
 
 use super::State;
 use super::bindings::skillhost::skill::http as buffered;
-use super::meter::{Budget, Meter};
+use super::meter::Budget;
+use super::network::body::{Allowance, Incoming, PATIENCE, size_of};
 use super::network::egress::{BodyLimits, Egress, Permit};
-use crate::time::millis;
-
-/// The longest time for a connection or for the first byte, unless the guest
-/// asks for less. The deadline of the call holds in any case.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of a request body that the guest may write ahead.
 const CHUNK: usize = 64 * 1024;
@@ -136,61 +129,6 @@ async fn send(
     Ok((response, driver))
 }
 
-/// The time that one request has, from its judgement to its last byte.
-#[derive(Debug)]
-struct Allowance {
-    start: Instant,
-    deadline: Instant,
-    meter: Meter,
-}
-
-impl Allowance {
-    fn of(permit: &Permit) -> Self {
-        Self {
-            start: Instant::now(),
-            deadline: permit.deadline,
-            meter: permit.reach.meter().clone(),
-        }
-    }
-
-    /// The end of a step that is to take `wanted` at most, if the guest says so.
-    fn step(&self, wanted: Option<Duration>) -> Instant {
-        let patience = wanted.unwrap_or(PATIENCE).min(PATIENCE);
-        self.deadline.min(Instant::now() + patience)
-    }
-
-    /// What comes of one step, if it ends in time.
-    async fn within<T>(
-        &self,
-        wanted: Option<Duration>,
-        step: impl Future<Output = T>,
-    ) -> Option<T> {
-        let end = self.step(wanted);
-        let done = tokio::time::timeout_at(end, step).await.ok();
-        if done.is_none() {
-            self.late();
-        }
-        done
-    }
-
-    /// Records that the request took all of its time, if it did.
-    fn late(&self) {
-        if Instant::now() >= self.deadline {
-            self.meter.exceed(Budget::HttpTime);
-        }
-    }
-}
-
-/// What the whole took.
-impl Drop for Allowance {
-    fn drop(&mut self) {
-        // Each request keeps its own time; the sum is for the report.
-        let _ = self
-            .meter
-            .spend(Budget::HttpTime, millis(self.start.elapsed()));
-    }
-}
-
 /// The request as it goes onto the wire: a path, the host that was judged, and a
 /// body within its limit.
 fn outgoing(
@@ -223,10 +161,6 @@ fn outgoing(
     Ok(Request::from_parts(parts, body.boxed_unsync()))
 }
 
-fn size_of(frame: &Frame<Bytes>) -> u64 {
-    frame.data_ref().map_or(0, |bytes| bytes.len() as u64)
-}
-
 /// What hyper failed with: our own error about a body that is too large comes
 /// back wrapped.
 fn from_hyper(error: hyper::Error) -> Error {
@@ -253,81 +187,6 @@ async fn drive<T>(
         }
     }
     work.await
-}
-
-/// A response body that ends with an error at its limit, when nothing comes for
-/// too long, or when the request took all of its time.
-struct Incoming {
-    body: hyper::body::Incoming,
-    limit: u64,
-    left: u64,
-    time: Allowance,
-    idle: Option<Duration>,
-    timer: Pin<Box<tokio::time::Sleep>>,
-}
-
-impl Incoming {
-    fn new(
-        body: hyper::body::Incoming,
-        limit: u64,
-        time: Allowance,
-        idle: Option<Duration>,
-    ) -> Self {
-        Self {
-            body,
-            limit,
-            left: limit,
-            timer: Box::pin(tokio::time::sleep_until(time.step(idle))),
-            time,
-            idle,
-        }
-    }
-
-    fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
-        let size = size_of(frame);
-        let _ = self.time.meter.spend(Budget::HttpReceived, size);
-        self.left = self.left.checked_sub(size).ok_or_else(|| {
-            self.time.meter.exceed(Budget::HttpReceived);
-            Error::HttpResponseBodySize(Some(self.limit))
-        })?;
-        let end = self.time.step(self.idle);
-        self.timer.as_mut().reset(end);
-        Ok(())
-    }
-}
-
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        // Bytes that keep coming do not lengthen the time.
-        if Instant::now() >= self.time.deadline {
-            self.time.late();
-            return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
-        }
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(&frame).map(|()| frame))),
-            Poll::Ready(Some(Err(cause))) => Poll::Ready(Some(Err(cause.into()))),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                ready!(self.timer.as_mut().poll(context));
-                self.time.late();
-                Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 impl buffered::Host for State {
@@ -454,9 +313,9 @@ fn buffered_error(error: Error) -> buffered::Error {
         Error::ConnectionTimeout | Error::ConnectionReadTimeout | Error::DnsTimeout => {
             buffered::Error::Timeout
         }
-        Error::ConnectionLimitReached => {
-            buffered::Error::Denied("the call has sent as many requests as it may".to_owned())
-        }
+        Error::ConnectionLimitReached => buffered::Error::Denied(
+            "the call has as many requests or connections as it may".to_owned(),
+        ),
         Error::DestinationNotFound => {
             buffered::Error::Connection("the host was not found".to_owned())
         }

@@ -15,6 +15,7 @@
 //! does not exist: what it may not reach, it may not map. No variable of the
 //! environment, proxy or certificate file changes any of this.
 
+pub(super) mod body;
 pub(super) mod egress;
 pub(crate) mod gateway;
 pub(super) mod lengths;
