@@ -148,6 +148,10 @@ fn a_skill_that_is_not_in_the_lock_is_told_with_all_that_it_declares() {
         r#"The description of the tool `count` is now "Counts the words of a text."."#,
         "It now wants http GET, HEAD to https://*.good.test, https://one.test: \"fetches pages\".",
         "It now wants filesystem read-only: \"reads files\".",
+        "It now wants sockets: \"asks a database\".",
+        "It now wants tcp *:5432.",
+        "It now wants udp time.test:123.",
+        "It now wants to listen on 127.0.0.1:8080.",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -165,6 +169,7 @@ fn the_order_in_which_an_author_writes_is_no_change() {
                 json!(["https://one.test", "https://*.good.test"])
             ),
             ("/capabilities/http/methods", json!(["GET", "HEAD"])),
+            ("/capabilities/sockets/tcp", json!(["db.test:22", "*:5432"])),
         ]),
         []
     );
@@ -213,6 +218,7 @@ fn other(leaf: &Value) -> Value {
         Value::Number(number) => json!(number.as_u64().unwrap() + 1),
         Value::String(text) if text == "read-only" => json!("read-write"),
         Value::String(text) if text.contains("://") => json!("https://other.test"),
+        Value::String(text) if text.contains(':') => json!("127.0.0.1:9"),
         Value::String(text) if text.ends_with("MiB") => json!("2 MiB"),
         Value::String(text) if text == "5s" => json!("6s"),
         Value::String(text) if text == "GET" || text == "HEAD" => json!("PUT"),

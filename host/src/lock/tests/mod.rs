@@ -47,6 +47,12 @@ fn document() -> Value {
                 "methods": ["HEAD", "GET"],
                 "reason": "fetches pages",
             },
+            "sockets": {
+                "tcp": ["*:5432", "db.test:22"],
+                "udp": ["time.test:123"],
+                "listen": ["127.0.0.1:8080"],
+                "reason": "asks a database",
+            },
         },
         "limits": {"fuel": 1000, "memory": "64 MiB", "timeout": "5s", "output": "1 MiB"},
         "settings": {"type": "object"},
