@@ -79,7 +79,11 @@ async fn i07_i08_names_and_texts_that_deceive_are_refused() {
         |it| it["tools"][0]["name"] = json!("run__other"),
         |it| it["tools"][0]["description"] = json!("hidden \u{e0041}"),
         |it| it["tools"][0]["input_schema"] = json!({"type": "string"}),
-        |it| it["capabilities"] = json!({"sockets": {}}),
+        |it| it["capabilities"] = json!({"bluetooth": {}}),
+        |it| it["capabilities"] = json!({"sockets": {"tcp": ["*:1"]}}),
+        |it| it["capabilities"] = json!({"sockets": {"tcp": ["db.test"], "reason": "r"}}),
+        |it| it["capabilities"] = json!({"sockets": {"udp": ["169.254.169.254:1"], "reason": "r"}}),
+        |it| it["capabilities"] = json!({"sockets": {"listen": ["0.0.0.0:1"], "reason": "r"}}),
     ];
     let bench = Bench::new();
     for (number, change) in changes.into_iter().enumerate() {
