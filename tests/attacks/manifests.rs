@@ -61,7 +61,7 @@ async fn a_component_without_a_usable_manifest_is_not_compiled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i07_i08_names_and_texts_that_deceive_are_refused() {
     type Change = fn(&mut Value);
-    let changes: [Change; 18] = [
+    let changes: [Change; _] = [
         |it| it["format"] = json!(2),
         |it| it["unknown"] = json!(true),
         |it| it["name"] = json!("Honest"),

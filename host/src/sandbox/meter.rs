@@ -151,14 +151,6 @@ impl Meter {
         let _ = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// What is left of a budget.
-    pub(crate) fn left(&self, budget: Budget) -> u64 {
-        let counter = self.counter(budget);
-        counter
-            .limit
-            .saturating_sub(counter.used.load(Ordering::Relaxed))
-    }
-
     /// Remembers that a budget was exceeded.
     pub(crate) fn exceed(&self, budget: Budget) -> Exceeded {
         self.0.exceeded.fetch_or(bit(budget), Ordering::Relaxed);
@@ -238,7 +230,11 @@ mod tests {
         assert_eq!(meter.spend(Budget::Connects, u64::MAX), Ok(()));
         assert!(meter.spend(Budget::Connects, 1).is_err());
         meter.refund(Budget::Timers, 5);
-        assert_eq!(meter.left(Budget::Timers), Limits::default().timers);
+        assert_eq!(
+            meter.spend(Budget::Timers, Limits::default().timers),
+            Ok(())
+        );
+        assert!(meter.spend(Budget::Timers, 1).is_err());
     }
 
     #[test]
