@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod manifest;
+pub mod secret;
 pub mod invocation;
 mod registry;
 mod admission;

@@ -16,7 +16,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::name::{MAX_NAME, SkillName, ToolName};
+pub use self::name::{MAX_NAME, SecretName, SkillName, ToolName};
 pub use self::source::{Source, SourceError};
 use crate::policy::directory::Access;
 use crate::policy::endpoint::{EndpointWish, ListenAddress};
@@ -34,6 +34,9 @@ pub const MAX_VERSION: usize = 64;
 
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 8192;
+
+/// The most secrets of one skill.
+pub const MAX_SECRETS: usize = 32;
 
 /// What a skill says about itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +110,9 @@ pub struct Capabilities {
     /// Raw connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets: Option<Sockets>,
+    /// Secrets, by the skill's names for them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretName, SecretWish>,
 }
 
 /// The wish to see directories of the host.
@@ -158,6 +164,35 @@ pub struct Sockets {
     /// Whether the skill is of use without it. Default: no.
     #[serde(default, skip_serializing_if = "is_false")]
     pub optional: bool,
+}
+
+/// The wish for a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretWish {
+    /// What is to be done with it. Default: `inject`.
+    #[serde(default, rename = "use")]
+    pub usage: SecretUse,
+    /// Of `inject`: to which origin requests go that it is added to; with a
+    /// wildcard the operator chooses which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginRule>,
+    /// Why, for the operator to read.
+    pub reason: String,
+    /// Whether the skill is of use without it. Default: no.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+}
+
+/// What a skill wants a secret for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretUse {
+    /// The host adds it to requests; the skill never sees it.
+    #[default]
+    Inject,
+    /// The skill itself reads it.
+    Reveal,
 }
 
 /// Why a manifest cannot be used.
@@ -311,6 +346,26 @@ fn check_capabilities(capabilities: &Capabilities) -> Result<(), ManifestError> 
                 ));
             }
         }
+    }
+    check_secrets(&capabilities.secrets)
+}
+
+fn check_secrets(secrets: &BTreeMap<SecretName, SecretWish>) -> Result<(), ManifestError> {
+    if secrets.len() > MAX_SECRETS {
+        return Err(invalid(
+            "capabilities.secrets",
+            format!("has more than {MAX_SECRETS} entries"),
+        ));
+    }
+    for (name, wish) in secrets {
+        let field = format!("capabilities.secrets.{name}");
+        check_line(&format!("{field}.reason"), &wish.reason)?;
+        let problem = match (wish.usage, &wish.origin) {
+            (SecretUse::Inject, None) => "has no `origin` to whose requests it is added",
+            (SecretUse::Reveal, Some(_)) => "has an `origin`, which only `use = \"inject\"` has",
+            (SecretUse::Inject, Some(_)) | (SecretUse::Reveal, None) => continue,
+        };
+        return Err(invalid(&field, problem.to_owned()));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Names of skills and tools.
+//! Names of skills, tools and secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +67,11 @@ name! {
 name! {
     /// The name of a tool within its skill: `[a-z0-9-]{1,64}`.
     ToolName, "tool"
+}
+
+name! {
+    /// The name of a secret, the skill's own or the operator's: `[a-z0-9-]{1,64}`.
+    SecretName, "secret"
 }
 
 fn is_name(text: &str) -> bool {
