@@ -274,6 +274,20 @@ fn size(content: &wit::Content) -> usize {
     }
 }
 
+/// Changes what people read of a skill's own error, before it is cut to size.
+pub(crate) fn texts_of(error: &mut wit::Error, mut change: impl FnMut(&mut String)) {
+    let (message, code) = match error {
+        wit::Error::InvalidArguments(problem)
+        | wit::Error::Denied(problem)
+        | wit::Error::NotFound(problem)
+        | wit::Error::Failed(problem) => (&mut problem.message, &mut problem.code),
+        wit::Error::Unavailable(transient) => (&mut transient.message, &mut transient.code),
+        wit::Error::Cancelled => return,
+    };
+    change(message);
+    code.iter_mut().for_each(change);
+}
+
 /// What the skill itself says went wrong, in the caller's terms.
 pub(crate) fn guest_error(error: wit::Error) -> Error {
     let told = |kind, problem: wit::Problem, hint: &str| {

@@ -271,6 +271,13 @@ impl Error {
         self.retry_after
     }
 
+    /// Changes each of its texts.
+    pub(crate) fn edit(&mut self, mut change: impl FnMut(&mut String)) {
+        change(&mut self.message);
+        self.hint.iter_mut().for_each(&mut change);
+        self.internal.iter_mut().for_each(change);
+    }
+
     /// Which failure.
     #[must_use]
     pub const fn kind(&self) -> Kind {

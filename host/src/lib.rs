@@ -32,6 +32,7 @@ pub mod sign;
 pub mod tuf;
 
 pub mod error;
+mod panic;
 pub mod time;
 
 pub use admission::capacity::Capacity;

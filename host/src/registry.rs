@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::policy::limits::Limits;
 use crate::policy::{Denied, Grant};
-use crate::sandbox::{Mounts, Prepared};
+use crate::sandbox::{Entrusted, Mounts, Prepared};
 use crate::verify::{Verdict, Verified};
 
 /// A skill with everything that is known before a call: verified, compiled,
@@ -28,15 +28,17 @@ pub struct Loaded {
     pub(crate) schemas: Arc<BTreeMap<ToolName, Schemas>>,
     pub(crate) granted: Arc<Result<Granted, Denied>>,
     pub(crate) settings: Arc<Map<String, Value>>,
+    pub(crate) environment: Arc<[(String, String)]>,
     /// What lies in its place now and was not approved.
     pub(crate) passed_over: Option<Sources>,
 }
 
-/// A grant, and the directories that it names, open.
+/// A grant, with the directories that it names open, and its secrets.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
     pub(crate) mounts: Mounts,
+    pub(crate) entrusted: Arc<Entrusted>,
 }
 
 impl Granted {

@@ -7,7 +7,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::answer::{Output, guest_error, size_of};
+use crate::answer::{Output, guest_error, size_of, texts_of};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Spent, Usage};
 use crate::invocation::Invocation;
@@ -28,6 +28,8 @@ pub(crate) struct Ended {
     pub(crate) exceeded: Vec<Exceeded>,
     /// What was refused to it more than once.
     pub(crate) repeats: Option<Event>,
+    /// Whether secrets were taken out of what it said.
+    pub(crate) redactions: Option<Event>,
 }
 
 /// Why one attempt failed, and what the engine said.
@@ -92,7 +94,9 @@ pub(crate) async fn call(
     } = call;
     let start = tokio::time::Instant::now();
     let called = {
-        let work = AssertUnwindSafe(enter(prepared, &mut store, invocation)).catch_unwind();
+        let work = enter(prepared, &mut store, invocation);
+        let work = crate::panic::during(invocation.id, work);
+        let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
             () = invocation.cancelled.cancelled() => Err(Interrupted::Cancelled),
@@ -112,12 +116,16 @@ pub(crate) async fn call(
         attempts: 1,
         spent: spent(store.data().meter(), &diagnostics),
     };
+    let diagnostics = diagnostics.redacted(store.data().observer());
     let outcome = match called {
         Ok(Ok(Ok(outcome))) => finished(outcome, limits, &mut usage.spent),
-        Ok(Ok(Err(error))) => Err(Fault {
-            error: guest_error(error),
-            cause: Cause::Guest,
-        }),
+        Ok(Ok(Err(mut error))) => {
+            texts_of(&mut error, |text| store.data().observer().redact_in(text));
+            Err(Fault {
+                error: guest_error(error),
+                cause: Cause::Guest,
+            })
+        }
         Ok(Err(cause)) => Err(trapped(
             &cause,
             store.data(),
@@ -133,6 +141,7 @@ pub(crate) async fn call(
         diagnostics,
         exceeded: store.data().meter().exceeded(),
         repeats: None,
+        redactions: None,
     }
 }
 

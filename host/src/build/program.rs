@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Variables that would change what the compiler produces, or which compiler
 /// it is: what a build yields must not depend on the shell it was started from.
-const REMOVED_VARIABLES: [&str; 11] = [
+const REMOVED_VARIABLES: [&str; 12] = [
     "CARGO_BUILD_RUSTC",
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
@@ -35,6 +35,7 @@ const REMOVED_VARIABLES: [&str; 11] = [
     "RUSTC_BOOTSTRAP",
     "RUSTC_FORCE_INCREMENTAL",
     "RUSTFLAGS",
+    "SKILLHOST_SECRETS_FD",
 ];
 
 /// A program about to be run.

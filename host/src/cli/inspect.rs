@@ -11,6 +11,7 @@ use super::terminal::{print_json, print_untrusted, size};
 use super::{ExitStatus, Session};
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
+use crate::lock::secret_use;
 use crate::manifest::text::one_line;
 use crate::manifest::{Capabilities, Manifest, Sockets, Tool, section};
 use crate::policy::limits::{Amount, LimitsChange};
@@ -258,6 +259,14 @@ fn wants(capabilities: &Capabilities) -> String {
         text += &format!(
             "  sockets, {}{}: {}\n",
             endpoints(wanted),
+            optional(wanted.optional),
+            wanted.reason
+        );
+    }
+    for (name, wanted) in &capabilities.secrets {
+        text += &format!(
+            "  {}{}: {}\n",
+            secret_use(name, wanted),
             optional(wanted.optional),
             wanted.reason
         );

@@ -29,7 +29,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Config, Places};
+use crate::config::{Config, Places, Variables};
 use crate::error::{Error, Kind, Result};
 
 /// How a command ended. Scripts rely on these numbers.
@@ -158,6 +158,8 @@ struct Session {
     config_file: PathBuf,
     config: Config,
     places: Places,
+    /// Secrets that stood in the environment.
+    variables: Variables,
 }
 
 impl Session {
@@ -170,8 +172,10 @@ impl Session {
                 format!("There is no configuration {}.", config_file.display()),
             ));
         }
+        let config = Config::load(&config_file)?;
         Ok(Self {
-            config: Config::load(&config_file)?,
+            variables: config.withdraw_variables()?,
+            config,
             config_file,
             places,
         })
@@ -208,6 +212,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status as u8);
         }
     };
+    if let Err(error) = process::harden() {
+        return ExitCode::from(report::failure(&error, arguments.command.json()) as u8);
+    }
     let _worker = diagnose(&arguments);
     ExitCode::from(execute(arguments) as u8)
 }

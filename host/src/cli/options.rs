@@ -20,6 +20,7 @@ use crate::policy::directory::DirectoryGrant;
 use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::{LimitsChange, parse_fuel, parse_memory, parse_timeout};
 use crate::policy::origin::OriginRule;
+use crate::secret::Secrets;
 use crate::sign::{PrivateKey, SignError};
 use crate::time::system;
 use crate::trust::{TrustFiles, TrustSource};
@@ -137,6 +138,19 @@ impl Session {
         judge_by(self.trust()?)
     }
 
+    /// The configuration's secrets, read now.
+    fn secrets(&self) -> Result<Secrets> {
+        let (secrets, missing) = self.config.read_secrets(&self.variables)?;
+        for name in missing {
+            labelled(
+                "note",
+                AnsiColor::Yellow,
+                &format!("the secret `{name}` has no value: its file or variable is not there"),
+            );
+        }
+        Ok(secrets)
+    }
+
     /// A host with the configuration's limits, grants and audit log.
     pub(super) fn setup(&self, trust: TrustFiles) -> Result<Setup> {
         let audit = AuditLog::open(&self.audit_file())?;
@@ -146,6 +160,7 @@ impl Session {
         setup.ceilings.clone_from(&self.config.ceilings);
         setup.capacity = self.config.capacity;
         setup.skills.clone_from(&self.config.policies);
+        setup.secrets = self.secrets()?;
         setup
             .sinks
             .push(Box::new(StderrSink::new(Severity::Warning)));

@@ -1,7 +1,14 @@
-//! What the process asks of the system before it runs skills.
+//! What the process asks of the system, and what it lets others see of it: no
+//! core dump, no memory for other programs of the same user, and no words of a
+//! panic.
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use tokio::signal::unix::{SignalKind, signal};
+use wasmtime::PoolingAllocationConfig;
+
+use crate::error::{Error, Kind, Result};
 
 /// Lets the process open as many files as it may, and go on when a file may
 /// grow no longer. It is called where the runtime runs.
@@ -31,4 +38,25 @@ fn survive_file_limit() {
     if let Err(cause) = signal(kind) {
         tracing::debug!(%cause, "a limit of file sizes would end this process");
     }
+}
+
+/// Before anything secret is read, and again whenever the program begins anew.
+pub(super) fn harden() -> Result<()> {
+    crate::panic::install();
+    // The engine keeps open what it opens now. It could not later: what belongs
+    // to a process without dumps in `/proc` is root's, to the process itself too.
+    let _ = PoolingAllocationConfig::is_pagemap_scan_available();
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .map_err(|cause| {
+            Error::new(
+                Kind::Internal,
+                "The host cannot keep its memory from other programs.",
+            )
+            .with_internal(cause)
+        })
 }

@@ -16,7 +16,7 @@ use toml::Spanned;
 use crate::admission::capacity::Capacity;
 use crate::error::{Error, Kind, Result};
 use crate::host::SkillPolicy;
-use crate::manifest::{SkillName, ToolName};
+use crate::manifest::{SecretName, SkillName, ToolName};
 use crate::policy::directory::DirectoryGrant;
 use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::{self, Limits, LimitsChange};
@@ -24,8 +24,13 @@ use crate::policy::origin::OriginRule;
 use crate::policy::{OperatorGrant, SocketGrant};
 use crate::verify::TrustLevel;
 
+mod environment;
+mod secret;
 mod trust;
 
+pub(crate) use self::environment::Variables;
+use self::secret::CredentialTable;
+pub use self::secret::SecretSource;
 pub(crate) use self::trust::parse_age;
 pub use self::trust::{DenySettings, TrustSettings};
 use self::trust::{Page, TrustTable};
@@ -192,6 +197,8 @@ pub struct Config {
     pub skills: Option<PathBuf>,
     /// Where events are kept; none: [`Places::audit`].
     pub audit: Option<PathBuf>,
+    /// Where secrets come from.
+    pub secrets: BTreeMap<SecretName, SecretSource>,
     /// What each skill may use.
     pub policies: BTreeMap<SkillName, SkillPolicy>,
 }
@@ -226,19 +233,12 @@ impl Config {
             trust.into_inner().read(&page, start)
         });
         let trust = trust.transpose()?;
+        let secrets = secret::sources(document.secret, &page)?;
         let policies = document
             .skill
             .into_iter()
-            .map(|(name, table)| {
-                Ok((
-                    name.clone(),
-                    table
-                        .read(folder)
-                        .map_err(|problem| format!("[skill.{name}]: {problem}"))?,
-                ))
-            })
-            .collect::<Result<_, String>>()
-            .map_err(invalid)?;
+            .map(|(name, table)| Ok((name.clone(), table.read(&name, &page, &secrets)?)))
+            .collect::<Result<_>>()?;
         Ok(Self {
             trust,
             limits: Limits::default().changed(&document.limits),
@@ -250,6 +250,7 @@ impl Config {
             capacity: document.capacity.read(),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.file.map(|path| folder.join(path)),
+            secrets,
             policies,
         })
     }
@@ -267,18 +268,24 @@ pub(crate) enum Unreadable {
 /// Reads a file that decides what runs, of at most `max` bytes: only this user
 /// and root may be able to write it. What is checked is the file that is read.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(Unreadable::File)?;
-    // In a folder with the sticky bit nobody replaces or removes another's files.
-    if folder.mode() & 0o1000 == 0 && is_exposed(&folder) {
-        return Err(Unreadable::Exposed);
-    }
+    check_folder(path)?;
     let file = open(path).map_err(Unreadable::File)?;
     if is_exposed(&file.metadata().map_err(Unreadable::File)?) {
         return Err(Unreadable::Exposed);
     }
     let text = take_at_most(file, max).map_err(Unreadable::File)?;
     text.ok_or_else(|| Unreadable::File(io::Error::other(format!("it is larger than {max} bytes"))))
+}
+
+/// Others must not be able to replace the file at `path`.
+fn check_folder(path: &Path) -> Result<(), Unreadable> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(Unreadable::File)?;
+    // In a folder with the sticky bit nobody replaces or removes another's files.
+    if folder.mode() & 0o1000 == 0 && is_exposed(&folder) {
+        return Err(Unreadable::Exposed);
+    }
+    Ok(())
 }
 
 /// Reads a file that somebody names on the command line; none if it is larger.
@@ -345,6 +352,8 @@ struct Document {
     skills: SkillsTable,
     #[serde(default)]
     audit: AuditTable,
+    #[serde(default)]
+    secret: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     skill: BTreeMap<SkillName, SkillTable>,
 }
@@ -414,31 +423,45 @@ struct SkillTable {
     #[serde(default)]
     tool: BTreeMap<ToolName, ToolTable>,
     #[serde(default)]
+    credentials: BTreeMap<SecretName, Spanned<CredentialTable>>,
+    #[serde(default)]
+    reveal: BTreeMap<SecretName, Spanned<SecretName>>,
+    #[serde(default)]
     settings: Map<String, Value>,
+    #[serde(default)]
+    environment: BTreeMap<String, Spanned<String>>,
 }
 
 impl SkillTable {
-    fn read(self, folder: &Path) -> Result<SkillPolicy, String> {
-        let directory = |text: &String| {
-            let grant: DirectoryGrant = text.parse()?;
-            Ok(DirectoryGrant {
-                host: folder.join(&grant.host),
-                ..grant
-            })
-        };
+    fn read(
+        self,
+        name: &SkillName,
+        page: &Page<'_>,
+        secrets: &BTreeMap<SecretName, SecretSource>,
+    ) -> Result<SkillPolicy> {
+        let invalid = |problem: String| page.invalid(format_args!("[skill.{name}]: {problem}"));
+        let directories = self
+            .directories
+            .iter()
+            .map(|text| directory(text, page.folder()));
         Ok(SkillPolicy {
             grant: OperatorGrant {
-                directories: self
-                    .directories
-                    .iter()
-                    .map(directory)
-                    .collect::<Result<_, String>>()?,
+                directories: directories.collect::<Result<_, _>>().map_err(invalid)?,
                 http: self.http,
                 sockets: SocketGrant {
                     tcp: self.tcp,
                     udp: self.udp,
                     listen: self.listen,
                 },
+                credentials: each(self.credentials, page, |_, table| {
+                    let credential = table.read()?;
+                    secret::known(&credential.secret, secrets)?;
+                    Ok(credential)
+                })?,
+                reveal: each(self.reveal, page, |_, secret| {
+                    secret::known(&secret, secrets)?;
+                    Ok(secret)
+                })?,
                 limits: self.limits,
                 tools: self
                     .tool
@@ -447,8 +470,39 @@ impl SkillTable {
                     .collect(),
             },
             settings: self.settings,
+            environment: each(self.environment, page, variable)?,
         })
     }
+}
+
+fn directory(text: &str, folder: &Path) -> Result<DirectoryGrant, String> {
+    let grant: DirectoryGrant = text.parse()?;
+    Ok(DirectoryGrant {
+        host: folder.join(&grant.host),
+        ..grant
+    })
+}
+
+/// Each entry of a table, or the line of the first that is wrong.
+fn each<K: Ord, T, U>(
+    table: BTreeMap<K, Spanned<T>>,
+    page: &Page<'_>,
+    read: impl Fn(&K, T) -> Result<U, String>,
+) -> Result<BTreeMap<K, U>> {
+    let entry = |(key, value): (K, Spanned<T>)| {
+        let at = value.span().start;
+        let value = read(&key, value.into_inner());
+        Ok((key, value.map_err(|problem| page.invalid_at(at, problem))?))
+    };
+    table.into_iter().map(entry).collect()
+}
+
+/// A variable that a skill sees, as POSIX allows one.
+fn variable(name: &String, value: String) -> Result<String, String> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return Err(format!("{name:?} cannot be a variable of an environment"));
+    }
+    Ok(value)
 }
 
 #[cfg(test)]

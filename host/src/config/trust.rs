@@ -65,13 +65,13 @@ impl Page<'_> {
         )
     }
 
-    fn invalid_at(&self, offset: usize, problem: impl std::fmt::Display) -> Error {
+    pub(super) fn invalid_at(&self, offset: usize, problem: impl std::fmt::Display) -> Error {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         self.invalid(format_args!("line {line}: {problem}."))
     }
 
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
 }

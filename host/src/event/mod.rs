@@ -6,15 +6,18 @@
 pub mod log;
 mod stderr;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 pub use self::stderr::StderrSink;
 use crate::error::{Kind, Result};
+use crate::secret::{Redactor, Secrets};
 use crate::time::Clock;
 use crate::verify::Decision;
 
@@ -194,6 +197,18 @@ pub enum Event {
         /// In one sentence.
         reason: String,
     },
+    /// A skill read a secret that it was granted to read.
+    #[serde(rename = "secret.revealed")]
+    SecretRevealed {
+        /// The skill's name for it.
+        secret: String,
+    },
+    /// Secrets were taken out of what a skill wrote, logged or failed with.
+    #[serde(rename = "secret.redacted")]
+    SecretRedacted {
+        /// How many.
+        count: u64,
+    },
     /// A skill crashed.
     #[serde(rename = "guest.trapped")]
     GuestTrapped {
@@ -234,6 +249,7 @@ impl Event {
             | Self::VerifyPassed { .. }
             | Self::InvocationStarted { .. }
             | Self::InvocationFinished { .. }
+            | Self::SecretRevealed { .. }
             | Self::OutputTruncated { .. } => Severity::Info,
             Self::SkillRejected { .. }
             | Self::TrustStale { .. }
@@ -243,6 +259,7 @@ impl Event {
             | Self::EgressDenied { .. }
             | Self::DenialsRepeated { .. }
             | Self::LimitExceeded { .. }
+            | Self::SecretRedacted { .. }
             | Self::GuestTrapped { .. }
             | Self::HostOverloaded { .. } => Severity::Warning,
             Self::VerifyFailed { .. }
@@ -362,8 +379,10 @@ pub struct Subject {
     pub trust_generation: Option<u64>,
 }
 
-/// An event with everything that belongs to it, as it is written.
+/// An event with everything that belongs to it, as it is written: serialised,
+/// it holds no known secret.
 #[derive(Debug, Serialize)]
+#[serde(remote = "Self")]
 pub struct Record<'a> {
     /// Time of day (RFC 3339).
     pub time: Timestamp,
@@ -383,6 +402,28 @@ pub struct Record<'a> {
     /// Whom it is about.
     #[serde(flatten)]
     pub subject: &'a Subject,
+    #[serde(skip)]
+    redactor: &'a Redactor,
+}
+
+impl Record<'_> {
+    /// A text about this record, without secrets.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.redactor.redact(text).0
+    }
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.redactor.is_empty() {
+            return Record::serialize(self, serializer);
+        }
+        let mut value =
+            Record::serialize(self, serde_json::value::Serializer).map_err(S::Error::custom)?;
+        self.redactor.redact_json(&mut value);
+        value.serialize(serializer)
+    }
 }
 
 /// Takes records.
@@ -400,6 +441,7 @@ pub struct Events {
     start: std::time::Instant,
     run: String,
     next: AtomicU64,
+    redactor: Redactor,
 }
 
 impl Events {
@@ -417,7 +459,20 @@ impl Events {
             clock,
             run: crate::invocation::InvocationId::random()?.to_string(),
             next: AtomicU64::new(0),
+            redactor: Redactor::default(),
         })
+    }
+
+    /// Takes these secrets out of everything that is written from now on.
+    #[must_use]
+    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
+        self.redactor = secrets.redactor().clone();
+        self
+    }
+
+    /// What takes secrets out of texts.
+    pub(crate) const fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Writes one event.
@@ -437,6 +492,7 @@ impl Events {
             review: event.needs_review(),
             event,
             subject,
+            redactor: &self.redactor,
         };
         self.audit.write(&record)?;
         for sink in &self.others {

@@ -63,7 +63,7 @@ impl Sink for StderrSink {
         let skill = record.subject.skill.as_deref().unwrap_or("host");
         let line = format!(
             "{style}event{style:#} {skill}: {}\n",
-            one_line(&describe(record.event), 500)
+            one_line(&record.redact(&describe(record.event)), 500)
         );
         // Nobody reads a closed standard error; the audit log has the event.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +116,10 @@ fn describe(event: &Event) -> String {
             format!("denied again: {repeated} times; {unnamed} other denials are not listed")
         }
         Event::LimitExceeded { limit, kind, .. } => format!("limit `{limit}` exceeded ({kind})"),
+        Event::SecretRevealed { secret } => format!("secret `{secret}` shown to the skill"),
+        Event::SecretRedacted { count } => {
+            format!("{count} secrets taken out of what the skill wrote or said")
+        }
         Event::GuestTrapped { .. } => "crashed".to_owned(),
         Event::OutputTruncated { stream, dropped } => {
             format!("{dropped} bytes of {stream} dropped")

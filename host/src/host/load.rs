@@ -12,7 +12,7 @@ use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied};
 use crate::registry::{Granted, Loaded};
-use crate::sandbox::Mounts;
+use crate::sandbox::{Entrusted, Mounts};
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
 
@@ -155,6 +155,7 @@ impl Host {
             schemas: Arc::new(schemas),
             granted: Arc::new(granted),
             settings: Arc::new(policy.settings.clone()),
+            environment: policy.environment.clone().into_iter().collect(),
             passed_over: None,
             manifest: Arc::new(manifest),
         };
@@ -166,7 +167,7 @@ impl Host {
     }
 
     /// What the skill may use, as far as it is trusted, with its directories
-    /// open.
+    /// open and its secrets at hand.
     fn grant(
         &self,
         manifest: &Manifest,
@@ -189,7 +190,11 @@ impl Host {
         if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
             mounts.check_unchanged(&earlier.mounts)?;
         }
-        Ok(Ok(Granted { grant, mounts }))
+        Ok(Ok(Granted {
+            entrusted: Arc::new(Entrusted::new(manifest, &grant, &self.secrets)?),
+            mounts,
+            grant,
+        }))
     }
 
     /// Remembers its version, and makes it callable: what cannot be remembered

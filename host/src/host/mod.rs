@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
 
-use self::record::{Open, check_output, explain_denial};
+use self::record::{Open, check_output, explain_denial, redact};
 use crate::admission::capacity::{Capacity, Gate, Load, Seat, TurnedAway};
 use crate::admission::{self, Schemas};
 use crate::answer::Answer;
@@ -30,6 +30,7 @@ use crate::run::{self, Call, Ended};
 use crate::sandbox::network::gateway::{Gateway, OwnListener};
 use crate::sandbox::network::{Network, SystemNetwork};
 use crate::sandbox::{self, Descriptors, Linkers, Observer, Parts, State};
+use crate::secret::Secrets;
 use crate::time::{Clock, millis};
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
@@ -44,6 +45,8 @@ pub struct SkillPolicy {
     pub grant: OperatorGrant,
     /// Its settings, by key.
     pub settings: Map<String, Value>,
+    /// Variables of its environment, which is empty otherwise.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// What a host is made of.
@@ -63,6 +66,8 @@ pub struct Setup {
     pub skills: BTreeMap<SkillName, SkillPolicy>,
     /// What a skill may use that is not named.
     pub others: SkillPolicy,
+    /// Secrets, by the operator's names for them.
+    pub secrets: Secrets,
     /// Where events are kept; nothing runs without.
     pub audit: Box<dyn Sink>,
     /// Where else events go.
@@ -86,6 +91,7 @@ impl Setup {
             capacity: Capacity::default(),
             skills: BTreeMap::new(),
             others: SkillPolicy::default(),
+            secrets: Secrets::default(),
             audit,
             sinks: Vec::new(),
             clock: crate::time::system(),
@@ -108,6 +114,7 @@ pub struct Host {
     ceilings: BTreeMap<TrustLevel, LimitsChange>,
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
+    secrets: Secrets,
     clock: Arc<dyn Clock>,
     gateway: Arc<Gateway>,
 }
@@ -119,7 +126,7 @@ impl Host {
         let compiler = Compiler::new(setup.capacity.calls)?;
         let clock = setup.clock;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
-        let events = Arc::new(events);
+        let events = Arc::new(events.without(&setup.secrets));
         Ok(Self {
             authority: Authority::open(
                 setup.trust,
@@ -138,6 +145,7 @@ impl Host {
             ceilings: setup.ceilings,
             skills: setup.skills,
             others: setup.others,
+            secrets: setup.secrets,
             clock,
             gateway: Arc::new(Gateway::new(setup.network)),
         })
@@ -191,7 +199,11 @@ impl Host {
         let open = Open::new(self, &subject);
         let mut answer = match self.attempt(&invocation, &mut subject).await {
             Ok((loaded, ended)) => self.answered(&invocation, &subject, &loaded, ended),
-            Err(error) => Answer::failed(&invocation, error),
+            Err(mut error) => {
+                let redactor = self.events.redactor();
+                error.edit(|text| *text = redactor.redact(text).0.into_owned());
+                Answer::failed(&invocation, error)
+            }
         };
         if let Err(unavailable) = self.finish(&subject, &answer) {
             answer.outcome = Err(unavailable);
@@ -274,6 +286,7 @@ impl Host {
         let withdrawn = self.withdrawn(loaded, changes);
         let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
         ended.repeats = observer.repeats();
+        redact(&observer, &mut ended);
         check_output(schemas, &mut ended);
         explain_denial(&observer, &mut ended);
         Some(Ok(ended))
@@ -407,6 +420,8 @@ impl Host {
                 mounts: &granted.mounts,
                 gateway: &self.gateway,
                 settings: &loaded.settings,
+                environment: &loaded.environment,
+                entrusted: &granted.entrusted,
                 observer,
                 deadline,
             },

@@ -179,8 +179,18 @@ pub(super) fn explain_denial(observer: &Observer, ended: &mut Ended) {
     }
 }
 
+/// Errors are what callers and operators read; the answer itself is the
+/// skill's to give.
+pub(super) fn redact(observer: &Observer, ended: &mut Ended) {
+    if let Err(fault) = &mut ended.outcome {
+        fault.error.edit(|text| observer.redact_in(text));
+    }
+    ended.redactions = observer.redactions();
+}
+
 fn events_of(ended: &Ended) -> Vec<Event> {
-    let mut events: Vec<Event> = ended.repeats.iter().cloned().collect();
+    let told = [&ended.repeats, &ended.redactions];
+    let mut events: Vec<Event> = told.into_iter().flatten().cloned().collect();
     let dropped = [
         ("stdout", ended.diagnostics.stdout.dropped),
         ("stderr", ended.diagnostics.stderr.dropped),

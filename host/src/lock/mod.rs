@@ -33,6 +33,7 @@ use self::change::plain;
 pub use self::change::{Change, What};
 pub use self::definition::Definition;
 pub use self::format::{FORMAT, MAX_FILE};
+pub(crate) use self::wants::secret_use;
 use crate::artifact::Digest;
 use crate::manifest::{Manifest, SkillName};
 use crate::verify::SignerName;

@@ -1,7 +1,11 @@
 //! How the capabilities of two definitions differ, in words.
 
+use std::collections::BTreeMap;
+
 use super::change::{Change, What, plain, reworded};
-use crate::manifest::{Capabilities, Filesystem, Http, Sockets};
+use crate::manifest::{
+    Capabilities, Filesystem, Http, SecretName, SecretUse, SecretWish, Sockets,
+};
 use crate::policy::endpoint::EndpointWish;
 use crate::policy::origin::OriginRule;
 
@@ -9,6 +13,44 @@ pub(super) fn capabilities(old: &Capabilities, new: &Capabilities, changes: &mut
     filesystem(old.filesystem.as_ref(), new.filesystem.as_ref(), changes);
     http(old.http.as_ref(), new.http.as_ref(), changes);
     sockets(old.sockets.as_ref(), new.sockets.as_ref(), changes);
+    secrets(&old.secrets, &new.secrets, changes);
+}
+
+type SecretWishes = BTreeMap<SecretName, SecretWish>;
+
+fn secrets(old: &SecretWishes, new: &SecretWishes, changes: &mut Vec<Change>) {
+    for (name, wish) in new {
+        match old.get(name) {
+            Some(before) => secret(name, before, wish, changes),
+            None => changes.push(wanted(
+                &secret_use(name, wish),
+                Some((&wish.reason, wish.optional)),
+            )),
+        }
+    }
+    let gone = old.iter().filter(|(name, _)| !new.contains_key(*name));
+    changes.extend(gone.map(|(name, wish)| given_up(&secret_use(name, wish))));
+}
+
+fn secret(name: &SecretName, old: &SecretWish, new: &SecretWish, changes: &mut Vec<Change>) {
+    if (old.usage, &old.origin) != (new.usage, &new.origin) {
+        changes.push(wanted(&secret_use(name, new), None));
+        changes.push(given_up(&secret_use(name, old)));
+    }
+    let before = (old.reason.as_str(), old.optional);
+    let subject = format!("the secret {name}");
+    reason(&subject, before, (&new.reason, new.optional), changes);
+}
+
+/// What a secret is wanted for.
+pub(crate) fn secret_use(name: &SecretName, wish: &SecretWish) -> String {
+    match (wish.usage, &wish.origin) {
+        (SecretUse::Inject, Some(origin)) => {
+            format!("secret {name}, added to requests to {origin}")
+        }
+        (SecretUse::Inject, None) => format!("secret {name}, added to requests"),
+        (SecretUse::Reveal, _) => format!("secret {name}, shown to the skill itself"),
+    }
 }
 
 fn filesystem(old: Option<&Filesystem>, new: Option<&Filesystem>, changes: &mut Vec<Change>) {

@@ -16,6 +16,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod limits;
 pub mod origin;
+pub mod secret;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ use self::directory::{Access, DirectoryGrant};
 use self::endpoint::{Endpoint, EndpointWish, ListenAddress};
 use self::limits::{Limits, LimitsChange};
 use self::origin::OriginRule;
-use crate::manifest::{Filesystem, Http, Manifest, Sockets, ToolName};
+use self::secret::{CredentialGrant, SecretGrants};
+use crate::manifest::{Filesystem, Http, Manifest, SecretName, Sockets, ToolName};
 
 /// What the operator allows one skill. Empty lists allow nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +36,10 @@ pub struct OperatorGrant {
     pub http: Vec<OriginRule>,
     /// Raw connections.
     pub sockets: SocketGrant,
+    /// Secrets that the host adds to requests, by the skill's names for them.
+    pub credentials: BTreeMap<SecretName, CredentialGrant>,
+    /// Secrets that the skill may read: its names for them, and the operator's.
+    pub reveal: BTreeMap<SecretName, SecretName>,
     /// Limits that differ from the host's.
     pub limits: LimitsChange,
     /// Limits of single tools that differ from the skill's.
@@ -66,6 +72,7 @@ pub struct Grant {
     http: Vec<OriginRule>,
     methods: Vec<String>,
     sockets: Option<SocketGrant>,
+    secrets: SecretGrants,
     limits: Limits,
     tools: BTreeMap<ToolName, Limits>,
     unused: Vec<String>,
@@ -94,6 +101,18 @@ impl Grant {
     #[must_use]
     pub const fn sockets(&self) -> Option<&SocketGrant> {
         self.sockets.as_ref()
+    }
+
+    /// Secrets that the host adds to requests, by the skill's names for them.
+    #[must_use]
+    pub const fn credentials(&self) -> &BTreeMap<SecretName, CredentialGrant> {
+        &self.secrets.credentials
+    }
+
+    /// Secrets that the skill may read: its names for them, and the operator's.
+    #[must_use]
+    pub const fn reveal(&self) -> &BTreeMap<SecretName, SecretName> {
+        &self.secrets.reveal
     }
 
     /// Limits of one call.
@@ -133,7 +152,7 @@ impl Grant {
 /// A capability that a skill cannot do without and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// `filesystem`, `http` or `sockets`.
+    /// `filesystem`, `http`, `sockets` or `secrets`.
     pub capability: &'static str,
     /// What is wanted and why, in one sentence.
     pub message: String,
@@ -150,6 +169,7 @@ pub fn decide(
     let mut unused = Vec::new();
     let directories = directories(manifest, operator, &mut unused)?;
     let (http, methods) = http(manifest, operator, &mut unused)?;
+    let secrets = secret::secrets(manifest, operator, &mut unused)?;
     let limits = host.changed(&operator.limits);
     let tool = |(name, change): (&ToolName, &LimitsChange)| {
         (
@@ -163,6 +183,7 @@ pub fn decide(
         http,
         methods,
         sockets: sockets(manifest, operator, &mut unused)?,
+        secrets,
         limits: limits.narrowed(&manifest.limits),
         tools: operator.tools.iter().map(tool).collect(),
         unused,

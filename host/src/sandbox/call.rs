@@ -70,6 +70,7 @@ impl Host for State {
     }
 
     fn progress(&mut self, done: f64, total: Option<f64>, message: Option<String>) -> Result<()> {
+        let message = message.map(|text| self.observer.redact(&text).into_owned());
         self.call.report(done, total, message);
         Ok(())
     }

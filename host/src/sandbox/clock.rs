@@ -1,11 +1,11 @@
-//! The guest's monotonic clock: starts at zero with the call and moves in
-//! steps of a millisecond, so that it tells nothing about the host's uptime
-//! and little about its caches.
+//! The guest's clocks move in steps of a millisecond, so that they tell little
+//! about the host's caches. The monotonic one starts at zero with the call, and
+//! so tells nothing about the host's uptime.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use wasmtime_wasi::clocks::HostMonotonicClock;
+use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 
 const STEP: Duration = Duration::from_millis(1);
 
@@ -26,6 +26,22 @@ impl HostMonotonicClock for Coarse {
     fn now(&self) -> u64 {
         let elapsed = nanos(self.0.elapsed());
         elapsed - elapsed % nanos(STEP)
+    }
+}
+
+/// The time of day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CoarseWall;
+
+impl HostWallClock for CoarseWall {
+    fn resolution(&self) -> Duration {
+        STEP
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the guest's own clock")]
+    fn now(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Duration::from_millis(crate::time::millis(now.unwrap_or_default()))
     }
 }
 

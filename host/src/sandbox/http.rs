@@ -23,6 +23,7 @@ use super::bindings::skillhost::skill::http as buffered;
 use super::meter::Budget;
 use super::network::body::{Allowance, Incoming, PATIENCE, size_of};
 use super::network::egress::{BodyLimits, Egress, Permit};
+use super::secrets::NotAdded;
 
 /// Bytes of a request body that the guest may write ahead.
 const CHUNK: usize = 64 * 1024;
@@ -49,7 +50,7 @@ type Sent = Box<
 impl WasiHttpHooks for Egress {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Sent {
@@ -57,6 +58,7 @@ impl WasiHttpHooks for Egress {
             Ok(permit) => permit,
             Err(error) => return Box::new(async { Err(error) }),
         };
+        self.entrusted.add_bound(&permit.origin, &mut request);
         let limits = self.limits;
         Box::new(async move {
             let options = options.unwrap_or_default();
@@ -194,12 +196,6 @@ impl buffered::Host for State {
         &mut self,
         request: buffered::Request,
     ) -> wasmtime::Result<Result<buffered::Response, buffered::Error>> {
-        if let Some(name) = request.credential {
-            self.observer.capability("secrets", &name);
-            return Ok(Err(buffered::Error::Denied(
-                "no credential was granted to this skill".to_owned(),
-            )));
-        }
         let timeout = request.timeout_ms.map_or(PATIENCE, Duration::from_millis);
         Ok(
             match tokio::time::timeout(timeout, self.exchange(request)).await {
@@ -213,13 +209,19 @@ impl buffered::Host for State {
 impl State {
     async fn exchange(
         &mut self,
-        request: buffered::Request,
+        mut request: buffered::Request,
     ) -> Result<buffered::Response, buffered::Error> {
-        let request = typed(request, self.egress.limits.headers)?;
+        let credential = request.credential.take();
+        let mut request = typed(request, self.egress.limits.headers)?;
         let permit = self
             .egress
             .judge(request.method(), request.uri())
             .map_err(buffered_error)?;
+        if let Some(name) = credential {
+            self.entrusted
+                .add_named(&name, &permit.origin, &mut request, &self.observer)
+                .map_err(not_added)?;
+        }
         let (response, mut driver) = send(
             permit,
             request,
@@ -295,6 +297,16 @@ fn typed(
     builder
         .body(body.map_err(|never| match never {}).boxed_unsync())
         .map_err(|_cause| invalid("the request cannot be sent as it is"))
+}
+
+fn not_added(why: NotAdded) -> buffered::Error {
+    let told = why.told().to_owned();
+    match why {
+        NotAdded::Taken | NotAdded::Repeated => buffered::Error::InvalidRequest(told),
+        NotAdded::NotGranted | NotAdded::OtherOrigin | NotAdded::NotSet => {
+            buffered::Error::Denied(told)
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]

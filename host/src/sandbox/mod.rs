@@ -16,6 +16,7 @@ pub(crate) mod network;
 mod observer;
 pub(crate) mod random;
 mod refused;
+mod secrets;
 mod stdio;
 mod timer;
 
@@ -43,6 +44,7 @@ use self::network::reach::Open;
 use self::network::sockets::Sockets;
 pub(crate) use self::observer::Observer;
 use self::random::Random;
+pub(crate) use self::secrets::Entrusted;
 use self::stdio::Capture;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::Invocation;
@@ -80,6 +82,7 @@ pub(crate) struct State {
     random: Random,
     clock: clock::Coarse,
     settings: Arc<serde_json::Map<String, serde_json::Value>>,
+    entrusted: Arc<Entrusted>,
     observer: Observer,
     meter: Meter,
     stdout: Capture,
@@ -94,6 +97,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) mounts: &'a Mounts,
     pub(crate) gateway: &'a Arc<Gateway>,
     pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) entrusted: &'a Arc<Entrusted>,
     pub(crate) observer: Observer,
     pub(crate) deadline: tokio::time::Instant,
 }
@@ -167,7 +172,9 @@ impl State {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .monotonic_clock(clock);
+            .monotonic_clock(clock)
+            .wall_clock(clock::CoarseWall)
+            .envs(parts.environment);
         if let Some(sockets) = &raw {
             sockets.judge_for(&mut wasi);
         }
@@ -179,7 +186,7 @@ impl State {
         Self {
             wasi,
             http,
-            egress: Egress::new(parts.grant, limits, reach),
+            egress: Egress::new(parts.grant, limits, reach).entrusted_with(parts.entrusted),
             files: Files::new(parts.mounts),
             raw,
             open: BTreeMap::new(),
@@ -190,6 +197,7 @@ impl State {
             random: Random::new(limits, meter.clone()),
             clock,
             settings: Arc::clone(parts.settings),
+            entrusted: Arc::clone(parts.entrusted),
             observer: parts.observer,
             meter,
             stdout,
@@ -217,6 +225,11 @@ impl State {
         self.clock.now()
     }
 
+    /// Sees what is refused to it, and takes secrets out of what it says.
+    pub(crate) const fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
     /// What the guest wrote and logged, for the operator.
     pub(crate) fn diagnostics(&mut self) -> Diagnostics {
         Diagnostics {
@@ -233,6 +246,29 @@ pub(crate) struct Diagnostics {
     pub(crate) stdout: stdio::Captured,
     pub(crate) stderr: stdio::Captured,
     pub(crate) log: logging::Logged,
+}
+
+impl Diagnostics {
+    /// The same without secrets. Lines are cut later: half of a secret would
+    /// not be known for one.
+    pub(crate) fn redacted(mut self, observer: &Observer) -> Self {
+        if !observer.knows_secrets() {
+            return self;
+        }
+        for captured in [&mut self.stdout, &mut self.stderr] {
+            let text = captured.text();
+            let clean = observer.redact_cut(&text, captured.dropped > 0);
+            captured.kept = clean.into_owned().into_bytes();
+        }
+        for line in &mut self.log.lines {
+            let fields = line.fields.iter_mut();
+            let texts = fields.flat_map(|(key, value)| [key, value]);
+            for text in texts.chain([&mut line.message]) {
+                observer.redact_in(text);
+            }
+        }
+        self
+    }
 }
 
 impl WasiView for State {

@@ -1,12 +1,15 @@
 //! Denials inside a call: recorded once each, and kept so that the answer can
 //! name the grant that would help.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::{Event, Events, Subject};
 use crate::manifest::text::one_line;
+use crate::secret::without_url_secrets;
 
 /// Different denials of one call that have an event each. A guest can make up as
 /// many targets as it likes; those beyond these are counted.
@@ -35,6 +38,7 @@ pub(crate) struct Observer {
     events: Arc<Events>,
     subject: Arc<Subject>,
     denials: Arc<Mutex<Denials>>,
+    redacted: Arc<AtomicU64>,
 }
 
 /// What was refused to one call.
@@ -42,6 +46,8 @@ pub(crate) struct Observer {
 struct Denials {
     each: BTreeMap<Denial, u64>,
     unnamed: u64,
+    /// Secrets that were shown to the call, which is recorded once each.
+    revealed: BTreeSet<String>,
 }
 
 impl Observer {
@@ -50,6 +56,7 @@ impl Observer {
             events,
             subject,
             denials: Arc::default(),
+            redacted: Arc::default(),
         }
     }
 
@@ -70,6 +77,53 @@ impl Observer {
         self.deny(capability, target, None, grant);
     }
 
+    /// Records that a secret was refused.
+    pub(super) fn secret(&self, target: &str, grant: &str) {
+        self.deny("secrets", target, None, grant);
+    }
+
+    /// Whether there are secrets to be taken out of texts.
+    pub(super) fn knows_secrets(&self) -> bool {
+        !self.events.redactor().is_empty()
+    }
+
+    /// What the guest says, without secrets; those that were in it are counted.
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.counted(self.events.redactor().redact(text))
+    }
+
+    /// Likewise for a text that may have been cut off.
+    pub(super) fn redact_cut<'a>(&self, text: &'a str, cut: bool) -> Cow<'a, str> {
+        if cut {
+            self.counted(self.events.redactor().redact_cut(text))
+        } else {
+            self.redact(text)
+        }
+    }
+
+    /// Likewise in place.
+    pub(crate) fn redact_in(&self, text: &mut String) {
+        if let Cow::Owned(clean) = self.redact(text) {
+            *text = clean;
+        }
+    }
+
+    fn counted<'a>(&self, (clean, count): (Cow<'a, str>, u64)) -> Cow<'a, str> {
+        self.redacted.fetch_add(count, Ordering::Relaxed);
+        clean
+    }
+
+    /// That secrets were taken out of what the guest said, if any were.
+    pub(crate) fn redactions(&self) -> Option<Event> {
+        let count = self.redacted.load(Ordering::Relaxed);
+        (count > 0).then_some(Event::SecretRedacted { count })
+    }
+
+    /// Whether the secret is shown to this call for the first time.
+    pub(super) fn is_first(&self, secret: &str) -> bool {
+        self.lock().revealed.insert(secret.to_owned())
+    }
+
     /// Records that an operation on a file was refused.
     pub(super) fn file(&self, path: &str, rule: &'static str, grant: &str) {
         self.deny("filesystem", path, Some(rule), grant);
@@ -82,8 +136,8 @@ impl Observer {
         rule: Option<&'static str>,
         grant: &str,
     ) {
-        let target = one_line(target, MAX_TARGET);
-        let grant = grant.to_owned();
+        let target = one_line(&self.redact(target), MAX_TARGET);
+        let grant = one_line(&self.redact(grant), MAX_TEXT);
         let denial = Denial {
             capability,
             target,
@@ -122,8 +176,9 @@ impl Observer {
         rule: &str,
         grant: &str,
     ) {
-        let target = one_line(target, MAX_TARGET);
-        let (rule, grant) = (one_line(rule, MAX_TEXT), one_line(grant, MAX_TEXT));
+        let target = one_line(&self.shown(target), MAX_TARGET);
+        let rule = one_line(&self.shown(rule), MAX_TEXT);
+        let grant = one_line(&self.shown(grant), MAX_TEXT);
         let denial = Denial {
             capability,
             target: target.clone(),
@@ -137,6 +192,12 @@ impl Observer {
                 grant,
             });
         }
+    }
+
+    /// A text with addresses that the guest made up, which may hold secrets of
+    /// its own.
+    fn shown(&self, text: &str) -> String {
+        without_url_secrets(&self.redact(text)).into_owned()
     }
 
     /// Repeats are counted, not repeated.
@@ -164,7 +225,7 @@ impl Observer {
 
     /// The call goes on when the log is full; its end is recorded or refused
     /// by the host.
-    fn record(&self, event: &Event) {
+    pub(super) fn record(&self, event: &Event) {
         if let Err(error) = self.events.record(&self.subject, event) {
             tracing::debug!(
                 internal = error.internal(),

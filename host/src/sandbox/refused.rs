@@ -1,12 +1,12 @@
-//! `config`, `state` and `secrets`.
+//! `config` and `state`.
 //!
 //! Settings come from the operator. There is no capability yet that would
-//! grant a store or a secret, so both answer `not-granted`.
+//! grant a store, so it answers `not-granted`.
 
 use wasmtime::Result;
 
 use super::State;
-use super::bindings::skillhost::skill::{config, secrets, state, types};
+use super::bindings::skillhost::skill::{config, state, types};
 
 impl types::Host for State {}
 
@@ -52,12 +52,5 @@ impl state::Host for State {
     ) -> Result<Result<Vec<String>, state::Error>> {
         self.deny("state", &prefix);
         Ok(Err(state::Error::NotGranted))
-    }
-}
-
-impl secrets::Host for State {
-    fn reveal(&mut self, name: String) -> Result<Result<String, secrets::Error>> {
-        self.deny("secrets", &name);
-        Ok(Err(secrets::Error::NotGranted))
     }
 }

@@ -39,9 +39,8 @@ struct Patterns {
 
 impl Redactor {
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Self {
-        let mut texts: Vec<Zeroizing<String>> =
-            secrets.flat_map(|it| forms(it.expose())).collect();
-        texts.sort();
+        let mut texts: Vec<Zeroizing<String>> = secrets.flat_map(|it| forms(it.expose())).collect();
+        texts.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         texts.dedup();
         if texts.is_empty() {
             return Self(None);
@@ -50,7 +49,11 @@ impl Redactor {
             .match_kind(MatchKind::LeftmostLongest)
             .build(texts.iter().map(|text| text.as_bytes()));
         // Values of 64 KiB at most cannot make an automaton that is too large.
-        Self(automaton.ok().map(|automaton| Arc::new(Patterns { automaton, texts })))
+        Self(
+            automaton
+                .ok()
+                .map(|automaton| Arc::new(Patterns { automaton, texts })),
+        )
     }
 
     /// Whether there is nothing to look for.
@@ -83,7 +86,10 @@ impl Redactor {
         match self.tail(&clean) {
             None => (clean, count),
             Some(kept) => (
-                Cow::Owned(format!("{}{REDACTED}", clean.get(..kept).unwrap_or_default())),
+                Cow::Owned(format!(
+                    "{}{REDACTED}",
+                    clean.get(..kept).unwrap_or_default()
+                )),
                 count + 1,
             ),
         }
@@ -98,7 +104,9 @@ impl Redactor {
                 }
             }
             Value::Array(values) => values.iter_mut().for_each(|value| self.redact_json(value)),
-            Value::Object(object) => object.values_mut().for_each(|value| self.redact_json(value)),
+            Value::Object(object) => object
+                .values_mut()
+                .for_each(|value| self.redact_json(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -112,7 +120,10 @@ impl Redactor {
                 end.is_some_and(|end| pattern.starts_with(end))
             };
             let longest = pattern.len().min(text.len());
-            (MIN_TAIL..=longest).rev().map(|size| text.len() - size).find(begins)
+            (MIN_TAIL..=longest)
+                .rev()
+                .map(|size| text.len() - size)
+                .find(begins)
         });
         starts.min()
     }
@@ -120,7 +131,11 @@ impl Redactor {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({})", if self.is_empty() { "none" } else { "some" })
+        write!(
+            f,
+            "Redactor({})",
+            if self.is_empty() { "none" } else { "some" }
+        )
     }
 }
 
@@ -219,11 +234,17 @@ mod tests {
         let encoded = |before: &str| STANDARD.encode(format!("{before}{VALUE} and more"));
         for (text, expected) in [
             (format!("a {VALUE} b"), "a [redacted] b".to_owned()),
-            (json!({"key": VALUE}).to_string(), r#"{"key":"[redacted]"}"#.to_owned()),
+            (
+                json!({"key": VALUE}).to_string(),
+                r#"{"key":"[redacted]"}"#.to_owned(),
+            ),
             (format!("{VALUE}{VALUE}"), "[redacted][redacted]".to_owned()),
             (hex(VALUE), REDACTED.to_owned()),
             (hex(VALUE).to_uppercase(), REDACTED.to_owned()),
-            (format!("?k={}&", percent(VALUE, "+")), "?k=[redacted]&".to_owned()),
+            (
+                format!("?k={}&", percent(VALUE, "+")),
+                "?k=[redacted]&".to_owned(),
+            ),
             (lower_escapes(&percent(VALUE, "%20")), REDACTED.to_owned()),
         ] {
             let (clean, count) = redactor.redact(&text);
@@ -231,8 +252,14 @@ mod tests {
             assert!(count > 0);
         }
         for before in ["", "u", "us", "use", "user:"] {
-            for text in [encoded(before), URL_SAFE.encode(format!("{before}{VALUE}!"))] {
-                assert!(redactor.redact(&text).0.contains(REDACTED), "{before}: {text}");
+            for text in [
+                encoded(before),
+                URL_SAFE.encode(format!("{before}{VALUE}!")),
+            ] {
+                assert!(
+                    redactor.redact(&text).0.contains(REDACTED),
+                    "{before}: {text}"
+                );
             }
         }
     }

@@ -53,9 +53,18 @@ mod tests {
         for (text, expected) in [
             ("no address", "no address"),
             ("https://a.test/p", "https://a.test/p"),
-            ("`https://u:SECRET@a.test/p` carries", "`https://…@a.test/p` carries"),
-            ("GET https://a.test:8/p?key=SECRET#x", "GET https://a.test:8/p?…"),
-            ("\"https://a.test#SECRET\" and http://x@b.test?SECRET", "\"https://a.test#…\" and http://…@b.test?…"),
+            (
+                "`https://u:SECRET@a.test/p` carries",
+                "`https://…@a.test/p` carries",
+            ),
+            (
+                "GET https://a.test:8/p?key=SECRET#x",
+                "GET https://a.test:8/p?…",
+            ),
+            (
+                "\"https://a.test#SECRET\" and http://x@b.test?SECRET",
+                "\"https://a.test#…\" and http://…@b.test?…",
+            ),
             ("https://a@SECRET@b.test\\@c", "https://…@b.test\\@c"),
         ] {
             assert_eq!(without_url_secrets(text), expected);

@@ -5,6 +5,7 @@
 //! hop is a new request.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Uri};
@@ -21,6 +22,7 @@ use crate::policy::address::is_metadata_host;
 use crate::policy::limits::Limits;
 use crate::policy::origin::{Origin, OriginRule, Scheme};
 use crate::policy::{Grant, http_grant};
+use crate::sandbox::Entrusted;
 
 /// The longest method, in bytes; the registered ones have up to 17.
 pub(super) const MAX_METHOD: usize = 32;
@@ -34,6 +36,7 @@ pub(crate) struct Egress {
     rules: Vec<OriginRule>,
     methods: Vec<String>,
     pub(in crate::sandbox) limits: BodyLimits,
+    pub(in crate::sandbox) entrusted: Arc<Entrusted>,
     time: Duration,
     reach: Reach,
 }
@@ -67,9 +70,16 @@ impl Egress {
                 response: limits.http_response_body,
                 headers: limits.http_headers,
             },
+            entrusted: Arc::default(),
             time: limits.http_time,
             reach,
         }
+    }
+
+    /// With these credentials for requests.
+    pub(in crate::sandbox) fn entrusted_with(mut self, entrusted: &Arc<Entrusted>) -> Self {
+        self.entrusted = Arc::clone(entrusted);
+        self
     }
 
     /// Judges a request by method and address. What is refused is an event;
