@@ -16,8 +16,26 @@ pub(crate) async fn list_env() {
         seen,
         json!({
             "variables": [], "arguments": [], "folder": "/", "root": null, "stdin": "",
-            "clock_is_coarse": true, "now": null,
+            "clock_is_coarse": true, "day_is_coarse": true, "now": null,
         })
+    );
+}
+
+/// What the operator writes down for this skill, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn x01_only_variables_that_were_granted_are_seen() {
+    let bench = Bench::with(|setup| {
+        let name = pack::skill_name("list_env").parse().unwrap();
+        let skill = setup.skills.entry(name).or_default();
+        let granted = [("LANG", "en"), ("EMPTY", "")];
+        skill.environment = granted
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+    });
+    let called = bench.call("list_env", "look", json!({})).await;
+    assert_eq!(
+        called.structured()["variables"],
+        json!(["EMPTY=", "LANG=en"])
     );
 }
 

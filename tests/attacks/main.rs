@@ -10,6 +10,7 @@
 
 // What a guest does with its time and its memory.
 mod compute;
+mod leftovers;
 mod memory;
 
 // What it says, and how it fails.
@@ -22,6 +23,7 @@ mod egress;
 mod files;
 mod hostcalls;
 mod http;
+mod secrets;
 mod sockets;
 
 // What is given to the host.
@@ -51,6 +53,7 @@ use files::*;
 use hostcalls::*;
 use memory::*;
 use output::*;
+use secrets::*;
 use sockets::*;
 use trust::*;
 

@@ -20,4 +20,5 @@ mod network;
 mod remains;
 mod revoke;
 mod run;
+mod secrets;
 mod trust;

@@ -191,6 +191,11 @@ fn notification(token: ProgressToken, progress: Progress) -> ProgressNotificatio
 
 fn log(tool: &str, answer: &Answer) {
     for line in &answer.diagnostics.lines {
-        tracing::info!(tool, invocation = answer.invocation, "{line}");
+        tracing::info!(
+            tool,
+            invocation = answer.invocation,
+            guest = line,
+            "a skill wrote"
+        );
     }
 }

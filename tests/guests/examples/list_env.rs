@@ -15,6 +15,8 @@ struct Seen {
     stdin: String,
     /// Whether two readings of the monotonic clock differ by whole milliseconds.
     clock_is_coarse: bool,
+    /// Whether the time of day is one of whole milliseconds.
+    day_is_coarse: bool,
     /// Seconds since 1970.
     now: u64,
 }
@@ -49,6 +51,10 @@ fn look() -> Result<Seen> {
         }),
         stdin,
         clock_is_coarse: (next - start).subsec_nanos().is_multiple_of(1_000_000),
+        day_is_coarse: SystemTime::UNIX_EPOCH
+            .elapsed()?
+            .subsec_nanos()
+            .is_multiple_of(1_000_000),
         now: SystemTime::UNIX_EPOCH.elapsed()?.as_secs(),
     })
 }
