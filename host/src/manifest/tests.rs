@@ -17,6 +17,7 @@ fn document() -> Value {
         "capabilities": {
             "filesystem": {"reason": "reads files"},
             "http": {"origins": ["https://*.good.test"], "reason": "fetches pages"},
+            "secrets": {"github": {"origin": "https://a.good.test", "reason": "signs in"}},
         },
         "limits": {"memory": "64 MiB", "timeout": "5s"},
     })
@@ -35,6 +36,8 @@ fn a_manifest_is_read_with_safe_defaults() {
     assert_eq!(filesystem.access, Access::ReadOnly);
     assert!(!filesystem.optional);
     assert_eq!(manifest.capabilities.http.unwrap().methods, ["GET", "HEAD"]);
+    let (name, secret) = manifest.capabilities.secrets.first_key_value().unwrap();
+    assert_eq!((name.as_str(), secret.usage), ("github", SecretUse::Inject));
     assert_eq!(manifest.limits.memory, Some(64 << 20));
     assert_eq!(manifest.tools[0].annotations.read_only, Some(true));
     assert_eq!(manifest.tools[0].annotations.destructive, None);
@@ -42,7 +45,7 @@ fn a_manifest_is_read_with_safe_defaults() {
 
 #[test]
 fn what_is_wrong_is_named_with_its_field() {
-    let cases: [(&str, Value, &str); 12] = [
+    let cases: [(&str, Value, &str); 16] = [
         ("/name", json!("Text Stats"), "skill name"),
         ("/tools", json!([]), "tools must be"),
         ("/tools/0/name", json!("a_b"), "tool name"),
@@ -57,6 +60,26 @@ fn what_is_wrong_is_named_with_its_field() {
         ("/limits", json!({"memory": "5 GiB"}), "out of range"),
         ("/limits", json!({"speed": 1}), "unknown field"),
         ("/capabilities", json!({"process": {}}), "unknown field"),
+        (
+            "/capabilities/secrets",
+            json!({"a": {"reason": "r"}}),
+            "secrets.a has no `origin`",
+        ),
+        (
+            "/capabilities/secrets",
+            json!({"a": {"use": "reveal", "origin": "*", "reason": "r"}}),
+            "secrets.a has an `origin`",
+        ),
+        (
+            "/capabilities/secrets",
+            json!({"a": {"use": "reveal", "reason": "r\ns"}}),
+            "secrets.a.reason has a line break",
+        ),
+        (
+            "/capabilities/secrets",
+            json!({"A_B": {"use": "reveal", "reason": "r"}}),
+            "secret name",
+        ),
         (
             "/capabilities/http/origins",
             json!(["good.test"]),

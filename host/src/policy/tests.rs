@@ -170,3 +170,95 @@ fn n12_a_grant_for_http_is_none_for_sockets() {
     let grant = decided(&json!({}), &operator_of_sockets(&["a.test:1"], &[], &[])).unwrap();
     assert_eq!(grant.sockets(), None);
 }
+
+/// An operator who binds `github` to that origin and shows `db`.
+fn entrusting(origin: &str) -> OperatorGrant {
+    use crate::policy::origin::Origin;
+    use crate::policy::secret::Place;
+    let name = |text: &str| text.parse::<SecretName>().unwrap();
+    let credential = CredentialGrant {
+        secret: name("token"),
+        origin: Origin::of(origin).unwrap(),
+        place: Place::Query {
+            key: "key".to_owned(),
+        },
+    };
+    OperatorGrant {
+        credentials: [(name("github"), credential)].into(),
+        reveal: [(name("db"), name("token"))].into(),
+        ..OperatorGrant::default()
+    }
+}
+
+#[test]
+fn n18_secrets_are_those_that_both_name() {
+    let wishes = json!({"secrets": {
+        "github": {"origin": "https://*.good.test", "reason": "r", "optional": true},
+        "db": {"use": "reveal", "reason": "r", "optional": true},
+        "more": {"use": "reveal", "reason": "r", "optional": true},
+    }});
+    let counts = |wishes: &serde_json::Value, operator: &OperatorGrant| {
+        let grant = decided(wishes, operator).unwrap();
+        (
+            grant.credentials().len(),
+            grant.reveal().len(),
+            grant.unused().len(),
+        )
+    };
+    assert_eq!(
+        counts(&wishes, &entrusting("https://a.good.test")),
+        (1, 1, 0)
+    );
+    assert_eq!(counts(&wishes, &entrusting("https://evil.test")), (0, 1, 1));
+    assert_eq!(counts(&wishes, &operator(&[], &[])), (0, 0, 0));
+    assert_eq!(
+        counts(&json!({}), &entrusting("https://a.good.test")),
+        (0, 0, 2)
+    );
+}
+
+#[test]
+fn a_secret_is_granted_for_what_it_is_wanted_for() {
+    let swapped = json!({"secrets": {
+        "github": {"use": "reveal", "reason": "r", "optional": true},
+        "db": {"origin": "https://*", "reason": "r", "optional": true},
+    }});
+    let grant = decided(&swapped, &entrusting("https://a.good.test")).unwrap();
+    assert!(grant.credentials().is_empty() && grant.reveal().is_empty());
+}
+
+#[test]
+fn a_skill_that_needs_a_secret_is_denied_with_the_grant_that_helps() {
+    for (wish, expected) in [
+        (
+            json!({"secrets": {"github": {"origin": "https://api.good.test", "reason": "It asks."}}}),
+            "`credentials.github = { secret = \"SECRET\", origin = \"https://api.good.test\"",
+        ),
+        (
+            json!({"secrets": {"db": {"use": "reveal", "reason": "It asks."}}}),
+            "`reveal.db = \"SECRET\"` under `[skill.s]`",
+        ),
+    ] {
+        let denied = decided(&wish, &operator(&["d"], &["*"])).unwrap_err();
+        assert_eq!(denied.capability, "secrets");
+        assert!(denied.grant.contains(expected), "{}", denied.grant);
+    }
+}
+
+#[test]
+fn n18_credentials_go_over_tls_or_stay_on_this_machine() {
+    use crate::policy::origin::Origin;
+    use crate::policy::secret::may_carry_credentials;
+    for (origin, expected) in [
+        ("https://api.good.test", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://localhost", true),
+        ("http://api.good.test", false),
+        ("http://10.0.0.1", false),
+        ("http://a.localhost", false),
+    ] {
+        let origin = Origin::of(origin).unwrap();
+        assert_eq!(may_carry_credentials(&origin), expected, "{origin}");
+    }
+}

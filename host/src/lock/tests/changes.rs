@@ -157,6 +157,34 @@ fn a_skill_that_is_not_in_the_lock_is_told_with_all_that_it_declares() {
     }
 }
 
+/// A secret that is wanted for something else is a new wish and an old one that
+/// is gone.
+#[test]
+fn a_secret_for_another_origin_or_use_widens() {
+    let origin = (
+        "/capabilities/secrets/token/origin",
+        json!("https://evil.test"),
+    );
+    let [added, gone] = changes(&[origin]).try_into().unwrap();
+    assert_eq!(
+        (added.what(), added.widens()),
+        (What::CapabilityAdded, true)
+    );
+    assert_eq!(
+        added.to_string(),
+        "It now wants secret token, added to requests to https://evil.test."
+    );
+    assert_eq!(
+        (gone.what(), gone.widens()),
+        (What::CapabilityRemoved, false)
+    );
+    let shown = json!({"use": "reveal", "reason": "signs in"});
+    let [added, _] = changes(&[("/capabilities/secrets/token", shown)])
+        .try_into()
+        .unwrap();
+    assert!(added.widens(), "{added}");
+}
+
 #[test]
 fn the_order_in_which_an_author_writes_is_no_change() {
     let mut tools = document()["tools"].as_array().unwrap().clone();

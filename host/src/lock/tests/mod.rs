@@ -53,6 +53,10 @@ fn document() -> Value {
                 "listen": ["127.0.0.1:8080"],
                 "reason": "asks a database",
             },
+            "secrets": {
+                "token": {"use": "inject", "origin": "https://one.test", "reason": "signs in"},
+                "key": {"use": "reveal", "reason": "opens files"},
+            },
         },
         "limits": {"fuel": 1000, "memory": "64 MiB", "timeout": "5s", "output": "1 MiB"},
         "settings": {"type": "object"},

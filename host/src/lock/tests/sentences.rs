@@ -252,6 +252,27 @@ fn each_change_is_told_in_one_sentence() {
             "It no longer wants sockets.",
         ),
         (
+            "/capabilities/secrets/key".to_owned(),
+            json!(null),
+            What::CapabilityRemoved,
+            false,
+            "It no longer wants secret key, shown to the skill itself.",
+        ),
+        (
+            "/capabilities/secrets/more".to_owned(),
+            json!({"use": "reveal", "reason": "is curious"}),
+            What::CapabilityAdded,
+            true,
+            r#"It now wants secret more, shown to the skill itself: "is curious"."#,
+        ),
+        (
+            "/capabilities/secrets/token/reason".to_owned(),
+            json!("signs out"),
+            What::CapabilityReason,
+            false,
+            r#"The reason for which it wants the secret token changed from "signs in" to "signs out"."#,
+        ),
+        (
             "/settings".to_owned(),
             json!({"type": "object", "properties": {}}),
             What::SettingsSchema,
