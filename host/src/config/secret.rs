@@ -87,6 +87,9 @@ const NOT_FOR_CREDENTIALS: [&str; 8] = [
 
 impl CredentialTable {
     pub(super) fn read(self) -> Result<CredentialGrant, String> {
+        if self.origin.contains('*') {
+            return Err("a credential is for one origin; write it without `*`".to_owned());
+        }
         let origin = Origin::of(&self.origin)?;
         if origin.to_string() != self.origin.trim_end_matches('/') {
             return Err(format!(
