@@ -217,7 +217,7 @@ async fn x02_x05_no_failure_repeats_a_secret_whole_or_in_part() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn x05_a_secret_that_a_limit_cuts_in_two_is_taken_out() {
-    let bench = bench("[skill.spill]\nreveal.token = \"one\"\nlimits.stdout = 300");
+    let bench = bench("[skill.spill]\nreveal.token = \"one\"\nlimits.stdout = \"300 B\"");
     for before in [276, 285, 290, 296] {
         let called = bench.call("spill", "cut", json!({"before": before})).await;
         let lines = called.answer.diagnostics.lines.join("\n");

@@ -68,8 +68,8 @@ fn x02_what_a_skill_writes_reaches_no_stream_of_the_command() {
         );
     }
     assert_eq!(spill(&desk, "everywhere", &[]).stdout, "done\n");
-    for (tool, code) in [("crash", 1), ("fail", 1)] {
-        let ran = spill(&desk, tool, &["--input", r#"{"after": 0}"#]).code(code);
+    for (tool, input) in [("crash", "{}"), ("fail", r#"{"after": 0}"#)] {
+        let ran = spill(&desk, tool, &["--input", input]).code(1);
         assert!(!format!("{ran:?}").contains("SKH_CANARY"), "{ran:?}");
     }
     assert_eq!(
@@ -214,9 +214,16 @@ fn x10_no_file_of_the_host_holds_a_secret() {
     let desk = desk();
     let filed = desk.write("config/skillhost/filed", "SKH_CANARY_filed/3\n");
     fs::set_permissions(&filed, fs::Permissions::from_mode(0o600)).unwrap();
-    let input = r#"{"names": ["token", "unset"], "after": 0}"#;
-    for tool in ["read", "everywhere", "fail", "crash", "tell", "ask"] {
-        drop(spill(&desk, tool, &["--input", input]));
+    for (tool, input) in [
+        ("read", r#"{"names": ["token", "unset"]}"#),
+        ("everywhere", "{}"),
+        ("fail", r#"{"after": 0}"#),
+        ("crash", "{}"),
+        ("tell", "{}"),
+        ("ask", "{}"),
+    ] {
+        let ran = spill(&desk, tool, &["--input", input]);
+        assert_ne!(ran.code, 2, "{ran:?}");
     }
     assert!(
         desk.audit()
