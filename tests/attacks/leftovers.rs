@@ -50,7 +50,7 @@ fn pool(resident: usize, batch: usize, pagemap: Enabled) -> PoolingAllocationCon
 
 /// The host's settings with another pool.
 fn settings(pool: Option<PoolingAllocationConfig>, copy_on_write: bool) -> Config {
-    let mut config = skillhost::compile::config();
+    let mut config = skillhost::compile::config(2);
     config.memory_init_cow(copy_on_write);
     if let Some(pool) = pool {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
