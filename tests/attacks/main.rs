@@ -23,6 +23,7 @@ mod egress;
 mod files;
 mod hostcalls;
 mod http;
+mod places;
 mod secrets;
 mod sockets;
 
