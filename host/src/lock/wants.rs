@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, What, plain, reworded};
-use crate::manifest::{
-    Capabilities, Filesystem, Http, SecretName, SecretUse, SecretWish, Sockets,
-};
+use crate::manifest::{Capabilities, Filesystem, Http, SecretName, SecretUse, SecretWish, Sockets};
 use crate::policy::endpoint::EndpointWish;
 use crate::policy::origin::OriginRule;
 
