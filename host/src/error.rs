@@ -219,7 +219,7 @@ impl fmt::Display for Kind {
 /// A failure of the host or of a call.
 ///
 /// [`Display`](fmt::Display) shows the public message only.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(
     clippy::error_impl_error,
     reason = "the one error of this crate; it is read as `skillhost::Error`"

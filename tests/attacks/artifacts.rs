@@ -57,10 +57,10 @@ async fn s02_a_bundle_that_is_removed_later_is_missed() {
         .outcome
         .unwrap();
     fs::remove_file(bundle(&path)).unwrap();
-    let before = bench.host().compilations();
+    let before = bench.codes();
     let called = bench.invoke(invocation("honest", "run", json!({}))).await;
     called.expect(SignatureMissing, &["artifact.changed", "verify.failed"]);
-    assert_eq!(bench.host().compilations(), before);
+    assert_eq!(bench.codes(), before);
     bench.assert_serving().await;
 }
 

@@ -187,7 +187,7 @@ fn load(stage: &Stage) -> Refusal {
         stage.offend();
         bench.host().load(&stage.skill).await.unwrap_err()
     });
-    assert_eq!(bench.host().compilations(), 1);
+    assert_eq!(bench.codes(), 1);
     Refusal {
         kind: json!(error.kind()),
         said: format!("{error:?}"),
@@ -203,7 +203,7 @@ fn invoke(stage: &Stage) -> Refusal {
         stage.offend();
         call().await
     });
-    assert_eq!(bench.host().compilations(), 1);
+    assert_eq!(bench.codes(), 1);
     Refusal {
         kind: json!(called.kind()),
         said: called.json().to_string(),

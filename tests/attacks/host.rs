@@ -162,7 +162,7 @@ async fn d02_a_call_whose_end_cannot_be_written_has_no_answer() {
 async fn r36_a_changed_skill_is_compiled_once_for_all_who_wait() {
     let bench = Arc::new(Bench::new());
     bench.load("honest", &pack::text("honest")).await.unwrap();
-    let before = bench.host().compilations();
+    let before = bench.codes();
     let source = pack::plain_source("honest");
     bench.replace(
         "honest",
@@ -177,7 +177,7 @@ async fn r36_a_changed_skill_is_compiled_once_for_all_who_wait() {
     for call in calls {
         assert!(call.await.unwrap().answer.outcome.is_ok());
     }
-    assert_eq!(bench.host().compilations(), before + 1);
+    assert_eq!(bench.codes(), before + 1);
 }
 
 /// Whoever called has gone without a word; the record says so all the same.

@@ -1,11 +1,13 @@
 //! A host with captured events, and what must hold after every call.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use skillhost::compile::{CACHE_SIZE, CacheSettings, Compilation, CompileLimits, Worker};
 use skillhost::event::Usage;
 use skillhost::invocation::{Input, Invocation};
 use skillhost::policy::OperatorGrant;
@@ -14,7 +16,7 @@ use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Answer, Error, Host, Kind, Loaded, Setup};
 use tempfile::TempDir;
 
-use crate::{Records, pack};
+use crate::{Records, guests, pack};
 
 /// Stands in host paths and in another skill's settings; no call may show it.
 pub const SECRET: &str = "SKH_CANARY_9b1f";
@@ -63,6 +65,7 @@ impl Bench {
     pub fn with_key(key: PrivateKey, change: impl FnOnce(&mut Setup)) -> Self {
         let records = Records::default();
         let mut setup = Setup::new(trust(&key), Box::new(records.clone()));
+        setup.compile = compilation();
         let settings = Map::from_iter([("token".to_owned(), json!(SECRET))]);
         setup
             .skills
@@ -85,6 +88,13 @@ impl Bench {
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// How often the host has begun to compile, or has taken code from the
+    /// cache.
+    #[must_use]
+    pub fn codes(&self) -> u64 {
+        self.host.compilations() + self.host.cache_hits()
     }
 
     /// What the host recorded.
@@ -124,9 +134,9 @@ impl Bench {
 
     /// Like [`refused`](Self::refused), for a file as it is.
     pub async fn refused_file(&self, path: &Path) -> Error {
-        let before = self.host.compilations();
+        let before = self.codes();
         let error = self.host.load(path).await.unwrap_err();
-        assert_eq!(self.host.compilations(), before, "it was compiled: {error}");
+        assert_eq!(self.codes(), before, "it was compiled: {error}");
         let event = if error.kind().is_trust() {
             "verify.failed"
         } else {
@@ -245,6 +255,37 @@ impl Default for Bench {
 pub fn invocation(guest: &str, tool: &str, input: Value) -> Invocation {
     let skill = pack::skill_name(guest).parse().unwrap();
     Invocation::local(skill, tool, Input::from_value(input)).unwrap()
+}
+
+/// Compiles as the command does, in a process of its own. Code is kept from one
+/// test to the next, so that no guest is compiled for each of them.
+#[must_use]
+pub fn compilation() -> Compilation {
+    let user = fs::metadata(guests::target_folder()).unwrap().uid();
+    let folder = std::env::temp_dir().join(format!("skillhost-tests-{user}"));
+    Compilation {
+        worker: Worker::Program(compiler()),
+        limits: CompileLimits::default(),
+        cache: Some(cache_in(&folder)),
+    }
+}
+
+/// A cache in a folder of its own.
+#[must_use]
+pub fn cache_in(folder: &Path) -> CacheSettings {
+    CacheSettings {
+        folder: folder.join("cache"),
+        key: folder.join("cache.key"),
+        size: CACHE_SIZE,
+    }
+}
+
+/// The command, which cargo builds for each test of this package.
+#[must_use]
+pub fn compiler() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    folder.join("skillhost-under-test")
 }
 
 /// Trust in one key.

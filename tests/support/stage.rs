@@ -185,7 +185,7 @@ impl Stage {
     /// Calls the skill that was loaded, and expects that it is refused, by what
     /// was read and by what lies there now, without being compiled again.
     pub async fn no_longer_runs(&self, kind: Kind) {
-        let before = self.bench.host().compilations();
+        let before = self.bench.codes();
         let call = invocation("honest", "run", json!({}));
         let called = self.bench.invoke(call).await;
         called.expect(kind, &["verify.failed", "verify.failed"]);
@@ -197,7 +197,7 @@ impl Stage {
             assert_eq!(failed["kind"], json!(kind), "{failed}");
             assert_eq!(failed["allowed"], false, "{failed}");
         }
-        assert_eq!(self.bench.host().compilations(), before);
+        assert_eq!(self.bench.codes(), before);
         self.bench.assert_serving().await;
     }
 

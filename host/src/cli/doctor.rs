@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use wasmtime::PoolingAllocationConfig;
 
-use super::terminal::{print, print_json};
+use super::terminal::{print, print_json, size};
 use super::{ExitStatus, Session, list};
 use crate::build::{self, Finding, Status};
 use crate::error::Result;
@@ -55,6 +55,7 @@ fn host(session: &Session) -> Vec<Finding> {
         audit(session),
         installed(session),
         key(session),
+        cache(session),
         pagemap(),
     ]
 }
@@ -90,6 +91,32 @@ fn key(session: &Session) -> Finding {
         "made at the first `skillhost run`".to_owned()
     };
     works("your own key", detail)
+}
+
+/// Without it every skill is compiled at each start.
+fn cache(session: &Session) -> Finding {
+    let name = "compiled code";
+    let Some(cache) = session.config.compile.cache(&session.places) else {
+        return works(name, "not kept: `cache = false` under [compile]".to_owned());
+    };
+    match cache.usage() {
+        Ok(usage) => works(
+            name,
+            format!(
+                "{} entries, {} in {}",
+                usage.entries,
+                size(usage.bytes),
+                cache.folder.display()
+            ),
+        ),
+        Err(error) => Finding {
+            name,
+            status: Status::Broken,
+            optional: true,
+            detail: error.to_string(),
+            remedy: error.hint().map(str::to_owned),
+        },
+    }
 }
 
 /// Without it a fresh sandbox costs about twice as much.

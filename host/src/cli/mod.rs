@@ -3,6 +3,7 @@
 
 mod attest;
 mod author;
+mod cache;
 mod completions;
 mod doctor;
 mod inspect;
@@ -29,6 +30,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::compile::work_if_asked;
 use crate::config::{Config, Places, Variables};
 use crate::error::{Error, Kind, Result};
 
@@ -147,6 +149,8 @@ enum Command {
     Lock(lock::Lock),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
     Serve(serve::Serve),
+    /// Look after the compiled code that is kept, so that skills need not be compiled at each start
+    Cache(cache::Cache),
     /// Say what is there for building and running skills, and what is missing
     Doctor(doctor::Doctor),
     /// Print completions for a shell
@@ -199,6 +203,9 @@ impl Session {
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(done) = work_if_asked() {
+        return done;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(wrong) => {
@@ -262,6 +269,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::List(command) => command.execute(&session),
         Command::Lock(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
+        Command::Cache(command) => command.execute(&session),
         Command::Doctor(command) => command.execute(&session),
         Command::Completions(_) => Ok(ExitStatus::Ok),
     };
@@ -284,6 +292,7 @@ impl Command {
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
             Self::Lock(command) => command.json,
+            Self::Cache(command) => command.json(),
             Self::Doctor(command) => command.json,
             Self::Serve(_) | Self::Completions(_) => false,
         }

@@ -10,6 +10,7 @@ use clap::Args;
 use super::Session;
 use super::terminal::labelled;
 use crate::build::Route;
+use crate::compile::{Compilation, Worker};
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::log::AuditLog;
@@ -159,6 +160,11 @@ impl Session {
         setup.limits = self.config.limits;
         setup.ceilings.clone_from(&self.config.ceilings);
         setup.capacity = self.config.capacity;
+        setup.compile = Compilation {
+            worker: Worker::ThisProgram,
+            limits: self.config.compile.limits,
+            cache: self.config.compile.cache(&self.places),
+        };
         setup.skills.clone_from(&self.config.policies);
         setup.secrets = self.secrets()?;
         setup

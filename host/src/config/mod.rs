@@ -24,10 +24,13 @@ use crate::policy::origin::OriginRule;
 use crate::policy::{OperatorGrant, SocketGrant};
 use crate::verify::TrustLevel;
 
+mod compile;
 mod environment;
 mod secret;
 mod trust;
 
+use self::compile::CompileTable;
+pub use self::compile::{CacheChoice, CompileConfig};
 pub(crate) use self::environment::Variables;
 use self::secret::CredentialTable;
 pub use self::secret::SecretSource;
@@ -92,6 +95,18 @@ impl Places {
     #[must_use]
     pub fn audit(&self) -> PathBuf {
         self.data.join("audit.jsonl")
+    }
+
+    /// Compiled code, unless the configuration names another folder.
+    #[must_use]
+    pub fn compiled(&self) -> PathBuf {
+        self.cache.join("compiled")
+    }
+
+    /// The key with which compiled code is authenticated.
+    #[must_use]
+    pub fn cache_key(&self) -> PathBuf {
+        self.data.join("cache.key")
     }
 
     /// What `skillhost serve` remembers about trust: version floors and the
@@ -193,6 +208,8 @@ pub struct Config {
     pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// How skills are compiled.
+    pub compile: CompileConfig,
     /// Where installed skills lie; none: [`Places::skills`].
     pub skills: Option<PathBuf>,
     /// Where events are kept; none: [`Places::audit`].
@@ -248,6 +265,7 @@ impl Config {
                 .map(|(level, table)| (level, table.limits))
                 .collect(),
             capacity: document.capacity.read(),
+            compile: document.compile.read(folder),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.file.map(|path| folder.join(path)),
             secrets,
@@ -348,6 +366,8 @@ struct Document {
     trust_level: BTreeMap<TrustLevel, LevelTable>,
     #[serde(default)]
     capacity: CapacityTable,
+    #[serde(default)]
+    compile: CompileTable,
     #[serde(default)]
     skills: SkillsTable,
     #[serde(default)]

@@ -100,6 +100,13 @@ pub enum Event {
         /// In one sentence.
         reason: String,
     },
+    /// Machine code in the cache is not what this host put there; the component
+    /// is compiled again.
+    #[serde(rename = "cache.rejected")]
+    CacheRejected {
+        /// In one sentence.
+        reason: String,
+    },
     /// Leave to run unsigned skills was asked for where there is none.
     #[serde(rename = "VERIFICATION_BYPASS")]
     VerificationBypass {},
@@ -267,6 +274,7 @@ impl Event {
             | Self::ToolChanged { .. }
             | Self::TrustRejected { .. }
             | Self::ConfigInsecure { .. }
+            | Self::CacheRejected { .. }
             | Self::VerificationBypass {}
             | Self::UnsignedExecution {}
             | Self::ArtifactChanged {}

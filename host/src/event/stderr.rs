@@ -83,7 +83,8 @@ fn describe(event: &Event) -> String {
         | Event::ToolChanged { reason }
         | Event::TrustRejected { reason, .. }
         | Event::TrustStale { reason }
-        | Event::ConfigInsecure { reason } => reason.clone(),
+        | Event::ConfigInsecure { reason }
+        | Event::CacheRejected { reason } => reason.clone(),
         Event::TrustChanged { changed } => format!("now in force: {}", changed.join(", ")),
         Event::VerificationBypass {} => {
             "SKILLHOST_ALLOW_UNSIGNED has no effect here; it needs SKILLHOST_ENV=development and a build without `hardened`".to_owned()

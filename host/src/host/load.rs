@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Host, SkillPolicy};
 use crate::admission::Schemas;
 use crate::artifact::{Artifact, Sources};
+use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
@@ -21,13 +22,15 @@ struct Trail {
     subject: Subject,
     sources: Option<Sources>,
     decision: Option<Box<Decision>>,
+    limit: Option<&'static str>,
 }
 
 impl Host {
     /// The skill again, of which the files or what is trusted are no longer as
     /// they were judged.
     pub(super) async fn renew(&self, name: &SkillName, subject: &Subject) -> Result<Arc<Loaded>> {
-        let _one_at_a_time = self.loading.lock().await;
+        let path = self.registry.get(name)?.path.clone();
+        let _one_at_a_time = self.loading.of(&path).await;
         let current = self.registry.get(name)?;
         if self.upholds(&current) {
             return Ok(current);
@@ -47,7 +50,10 @@ impl Host {
             tool: subject.tool.clone(),
             ..Subject::of_file(&current.path)
         });
-        match self.load_from(&current.path, Some(&current), &mut trail) {
+        match self
+            .load_from(&current.path, Some(&current), &mut trail)
+            .await
+        {
             Err(error) if matches!(error.kind(), Kind::NotApproved | Kind::RolledBack) => {
                 self.judge_anew(&current, trail.sources, subject)
             }
@@ -55,8 +61,9 @@ impl Host {
         }
     }
 
-    pub(super) fn load_now(&self, path: &Path) -> Result<Arc<Loaded>> {
-        self.load_from(path, None, &mut Trail::of(Subject::of_file(path)))
+    pub(super) async fn load_now(&self, path: &Path) -> Result<Arc<Loaded>> {
+        let mut trail = Trail::of(Subject::of_file(path));
+        self.load_from(path, None, &mut trail).await
     }
 
     /// The bytes that were verified before, verified anew. If `passed_over` is
@@ -93,13 +100,13 @@ impl Host {
         Ok(loaded)
     }
 
-    fn load_from(
+    async fn load_from(
         &self,
         path: &Path,
         known: Option<&Loaded>,
         trail: &mut Trail,
     ) -> Result<Arc<Loaded>> {
-        match self.prepare(path, known, trail) {
+        match self.prepare(path, known, trail).await {
             Ok((loaded, compile_ms)) => {
                 let loaded = Arc::new(loaded);
                 trail.subject.describe(&loaded);
@@ -115,7 +122,7 @@ impl Host {
 
     /// Open, verify, approve, compile, link: each step takes what the one
     /// before made.
-    fn prepare(
+    async fn prepare(
         &self,
         path: &Path,
         known: Option<&Loaded>,
@@ -145,7 +152,7 @@ impl Host {
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
-            None => blocking(|| self.compiler.compile(verified))?,
+            None => self.compile(verified, trail).await?,
         };
         let compile_ms = millis(self.clock.monotonic().saturating_duration_since(start));
         let loaded = Loaded {
@@ -197,10 +204,20 @@ impl Host {
         }))
     }
 
+    /// Waits for machine code; no thread of the runtime does.
+    async fn compile(&self, verified: Verified<Artifact>, trail: &mut Trail) -> Result<Compiled> {
+        let compiled = self.compiler.compile(verified, &trail.subject).await;
+        compiled.map_err(|failure| {
+            trail.limit = failure.limit;
+            failure.error
+        })
+    }
+
     /// Remembers its version, and makes it callable: what cannot be remembered
     /// could roll back. What nobody signed must not make a signed version too old.
     fn register(&self, loaded: &Arc<Loaded>) -> Result<()> {
-        // Loads take turns: what is free now is free until it is inserted.
+        // What is free now stays free until it is inserted.
+        let _one_at_a_time = self.loading.registering();
         self.registry.check_free(loaded)?;
         if !loaded.verdict().is_unsigned() {
             self.authority.accepted(&loaded.manifest)?;
@@ -253,6 +270,11 @@ impl Host {
             Kind::NotApproved => Some(Event::ToolChanged {
                 reason: error.internal().unwrap_or(&reason).to_owned(),
             }),
+            Kind::CompileLimit => Some(Event::LimitExceeded {
+                limit: trail.limit.unwrap_or("compile-component"),
+                kind,
+                reason: reason.clone(),
+            }),
             _ => None,
         };
         let event = if kind.is_trust() {
@@ -277,6 +299,7 @@ impl Trail {
             subject,
             sources: None,
             decision: None,
+            limit: None,
         }
     }
 
@@ -329,7 +352,7 @@ fn still_named(manifest: &Manifest, known: &Manifest) -> Result<()> {
     ))
 }
 
-/// Reads or compiles on this thread, and lets the runtime move other work away.
+/// Reads on this thread, and lets the runtime move other work away.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::current().runtime_flavor() {
         tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),

@@ -1,6 +1,7 @@
 //! [`Host::invoke`]: the one way in for every call.
 
 mod load;
+mod loading;
 mod record;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
+use self::loading::Loading;
 use self::record::{Open, check_output, explain_denial, redact};
 use crate::admission::capacity::{Capacity, Gate, Load, Seat, TurnedAway};
 use crate::admission::{self, Schemas};
 use crate::answer::Answer;
-use crate::compile::Compiler;
+use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Sink, Subject};
@@ -72,6 +74,8 @@ pub struct Setup {
     pub audit: Box<dyn Sink>,
     /// Where else events go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Who compiles, how much that may take, and where machine code is kept.
+    pub compile: Compilation,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Names and connections.
@@ -80,7 +84,9 @@ pub struct Setup {
 
 impl Setup {
     /// A host with that trust and audit log, the default limits, no grants,
-    /// and the machine's own clock and network.
+    /// and the machine's own clock and network. Components are compiled by
+    /// another process of this program, which must expect that (see
+    /// [`Worker::ThisProgram`](crate::compile::Worker::ThisProgram)).
     #[must_use]
     pub fn new(trust: impl Into<TrustSource>, audit: Box<dyn Sink>) -> Self {
         Self {
@@ -94,6 +100,7 @@ impl Setup {
             secrets: Secrets::default(),
             audit,
             sinks: Vec::new(),
+            compile: Compilation::default(),
             clock: crate::time::system(),
             network: Arc::new(SystemNetwork::default()),
         }
@@ -109,7 +116,7 @@ pub struct Host {
     events: Arc<Events>,
     gate: Gate,
     descriptors: Descriptors,
-    loading: Mutex<()>,
+    loading: Loading,
     limits: Limits,
     ceilings: BTreeMap<TrustLevel, LimitsChange>,
     skills: BTreeMap<SkillName, SkillPolicy>,
@@ -123,10 +130,12 @@ impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
         let gate = Gate::new(setup.capacity)?;
-        let compiler = Compiler::new(setup.capacity.calls)?;
+        let calls = setup.capacity.calls;
         let clock = setup.clock;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
         let events = Arc::new(events.without(&setup.secrets));
+        let compiler =
+            Compiler::new(calls, setup.compile, Arc::clone(&events), Arc::clone(&clock))?;
         Ok(Self {
             authority: Authority::open(
                 setup.trust,
@@ -140,7 +149,7 @@ impl Host {
             events,
             gate,
             descriptors: Descriptors::of_process(&setup.limits),
-            loading: Mutex::new(()),
+            loading: Loading::default(),
             limits: setup.limits,
             ceilings: setup.ceilings,
             skills: setup.skills,
@@ -176,6 +185,17 @@ impl Host {
         self.gateway.protect(listener)
     }
 
+    /// How many components this host has found in the cache of compiled code.
+    #[must_use]
+    pub fn cache_hits(&self) -> u64 {
+        self.compiler.cache_hits()
+    }
+
+    /// Whether components are compiled without any limit.
+    pub(crate) fn compiles_without_limits(&self) -> bool {
+        self.compiler.is_unbounded()
+    }
+
     /// Reads, verifies and compiles the component at `path`, and makes its
     /// tools callable.
     ///
@@ -185,8 +205,8 @@ impl Host {
     /// [`Compiler::compile`]; `ManifestInvalid`; `ConfigInvalid` and
     /// `ConfigInsecure` for directories that cannot be granted.
     pub async fn load(&self, path: &Path) -> Result<Arc<Loaded>> {
-        let _one_at_a_time = self.loading.lock().await;
-        self.load_now(path)
+        let _one_at_a_time = self.loading.of(path).await;
+        self.load_now(path).await
     }
 
     /// Calls a tool. Every call gets exactly one answer, and exactly one

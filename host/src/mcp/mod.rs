@@ -55,8 +55,9 @@ const ENVELOPE: u64 = 64 * 1024;
 ///
 /// # Errors
 ///
-/// `InvalidRequest` if the client does not begin as MCP says; `Internal` if
-/// signals cannot be received or serving fails.
+/// `InvalidRequest` if the client does not begin as MCP says; `ConfigInsecure`
+/// if the host compiles without limits; `Internal` if signals cannot be received
+/// or serving fails.
 pub async fn serve_stdio(host: Arc<Host>) -> Result<()> {
     let (input, output) = stdio_pipes();
     serve(host, input, output, asked_to_stop()?).await
@@ -68,6 +69,9 @@ async fn serve(
     output: impl AsyncWrite + Send + Unpin + 'static,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
+    if host.compiles_without_limits() {
+        return Err(compiles_without_limits());
+    }
     let transport = Lines {
         ended: CancellationToken::new(),
         // Escapes make text longer: what is somewhat over the limit shall get
@@ -116,6 +120,14 @@ where
         .with_hint("Let a chat assistant start `skillhost serve`; it does not talk to people.")
         .with_internal(cause)),
     }
+}
+
+fn compiles_without_limits() -> Error {
+    Error::new(
+        Kind::ConfigInsecure,
+        "A host that compiles in its own process is not served.",
+    )
+    .with_hint("Name another worker in `Setup::compile`.")
 }
 
 fn failed(cause: impl std::fmt::Display) -> Error {

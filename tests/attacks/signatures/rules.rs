@@ -339,7 +339,7 @@ async fn paranoid_runs_only_what_is_pinned() {
     let bench = paranoid.bench(None);
     let error = bench.host().load(&path).await.unwrap_err();
     assert_eq!(error.kind(), NotApproved, "{error}");
-    assert_eq!(bench.host().compilations(), 0);
+    assert_eq!(bench.codes(), 0);
     assert_eq!(bench.records().last("verify.failed")["kind"], "NotApproved");
 
     let verified = paranoid.verify(&paranoid.everything()).unwrap();

@@ -29,11 +29,11 @@ async fn s01_s02_a_bundle_that_goes_is_missed_until_it_is_back() {
         assert_eq!(failed["signatures_total"], 0);
     }
     bench.assert_serving().await;
-    let before = bench.host().compilations();
+    let before = bench.codes();
     fs::rename(&aside, &bundle).unwrap();
     assert_says_after(&bench, "one", &ACCEPTED).await;
     assert_says(&bench, "one").await;
-    assert_eq!(bench.host().compilations(), before);
+    assert_eq!(bench.codes(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

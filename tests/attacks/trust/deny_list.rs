@@ -211,9 +211,9 @@ async fn s13_a_list_that_has_expired_lets_nothing_run() {
     let called = assert_refused(&bench, Expired, &["verify.failed"]).await;
     assert!(called.hint().contains("skillhost revoke"));
     let later = operator.bench();
-    assert_eq!(later.host().compilations(), 0);
+    assert_eq!(later.codes(), 0);
     let error = later.load("says", &says_so("one")).await.unwrap_err();
-    assert_eq!((error.kind(), later.host().compilations()), (Expired, 0));
+    assert_eq!((error.kind(), later.codes()), (Expired, 0));
     operator.deny(7, &[]);
     assert_says_after(&bench, "one", &["verify.passed"]).await;
 }

@@ -91,7 +91,7 @@ fn updates() -> Vec<(&'static str, Says, &'static str)> {
 async fn i09_an_update_that_differs_is_passed_over() {
     for (what, update, told) in updates() {
         let (operator, bench) = serving().await;
-        let before = bench.host().compilations();
+        let before = bench.codes();
         bench.replace("says", &update.component());
         let called = bench.invoke(super::run()).await;
         assert_eq!(called.text().trim_end(), "one", "{what}");
@@ -108,7 +108,7 @@ async fn i09_an_update_that_differs_is_passed_over() {
         assert_eq!(error.kind(), NotApproved, "{what}");
         assert!(error.hint().unwrap().contains("skillhost lock --diff"));
         assert_says(&bench, "one").await;
-        assert_eq!(bench.host().compilations(), before, "{what}");
+        assert_eq!(bench.codes(), before, "{what}");
         drop(operator);
     }
 }
@@ -166,12 +166,9 @@ async fn p03_a_skill_that_is_not_in_the_lock_file_is_not_loaded() {
         ..Says::new("other")
     };
     let path = pack::write_signed(bench.folder(), "other", &other.component(), bench.key());
-    let before = bench.host().compilations();
+    let before = bench.codes();
     let error = bench.host().load(&path).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), bench.host().compilations()),
-        (NotApproved, before)
-    );
+    assert_eq!((error.kind(), bench.codes()), (NotApproved, before));
     let reason = &told(&bench, "tool.changed", "reason")[0];
     assert!(
         reason
@@ -189,10 +186,7 @@ async fn p03_what_must_be_pinned_needs_a_lock_file() {
     let bench = operator.bench();
     let path = pack::write_signed(bench.folder(), "says", &says_so("one"), bench.key());
     let error = bench.host().load(&path).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), bench.host().compilations()),
-        (NotApproved, 0)
-    );
+    assert_eq!((error.kind(), bench.codes()), (NotApproved, 0));
     operator.approve(&[(&says_so("one"), &["author"])]);
     bench.host().load(&path).await.unwrap();
     assert_says(&bench, "one").await;

@@ -75,10 +75,10 @@ async fn assert_says_after(bench: &Bench, answer: &str, events: &[&str]) {
 
 /// The skill is refused in this way, and nothing was compiled for it.
 async fn assert_refused(bench: &Bench, kind: Kind, events: &[&str]) -> Called {
-    let before = bench.host().compilations();
+    let before = bench.codes();
     let called = bench.invoke(run()).await;
     expect_refused(&called, kind, events);
-    assert_eq!(bench.host().compilations(), before);
+    assert_eq!(bench.codes(), before);
     called
 }
 

@@ -126,10 +126,10 @@ async fn s31_a_denial_can_be_lifted_by_a_newer_list() {
         let called = assert_refused(&bench, Revoked, &REFUSED).await;
         assert_eq!(first(&called, "verify.failed")["trust_generation"], 2);
     }
-    let before = bench.host().compilations();
+    let before = bench.codes();
     operator.deny(3, &[]);
     assert_says_after(&bench, "one", &["verify.passed"]).await;
-    assert_eq!(bench.host().compilations(), before);
+    assert_eq!(bench.codes(), before);
 }
 
 /// A second signer is enough when the first one's key is denied, if the policy

@@ -28,7 +28,7 @@ async fn s12_the_version_that_serves_goes_on_serving() {
     let operator = Operator::new();
     let bench = operator.bench();
     update(&bench).await;
-    let before = bench.host().compilations();
+    let before = bench.codes();
     bench.replace("says", &says_in("1.9.9", "one"));
     let called = bench.invoke(super::run()).await;
     assert_eq!(called.text().trim_end(), "two");
@@ -44,7 +44,7 @@ async fn s12_the_version_that_serves_goes_on_serving() {
     assert_eq!(error.kind(), RolledBack);
     assert!(error.hint().unwrap().contains("skillhost lock --approve"));
     assert_says(&bench, "two").await;
-    assert_eq!(bench.host().compilations(), before);
+    assert_eq!(bench.codes(), before);
     // The same version with other bytes is no step back.
     bench.replace("says", &says_in("2.0.0", "other"));
     assert_eq!(bench.invoke(super::run()).await.text().trim_end(), "other");

@@ -1,8 +1,8 @@
 //! Machine code of bytes from anywhere.
 
-use skillhost::Result;
-use skillhost::compile::{Compiled, Compiler};
+use skillhost::compile::{Compiled, Compiler, Failure};
+use skillhost::event::Subject;
 
-pub fn compile(compiler: &Compiler, bytes: &[u8]) -> Result<Compiled> {
-    compiler.compile(bytes)
+pub async fn compile(compiler: &Compiler, bytes: &[u8]) -> Result<Compiled, Failure> {
+    compiler.compile(bytes, &Subject::default()).await
 }

@@ -1,9 +1,9 @@
 //! Machine code of what nobody verified.
 
-use skillhost::Result;
 use skillhost::artifact::Artifact;
-use skillhost::compile::{Compiled, Compiler};
+use skillhost::compile::{Compiled, Compiler, Failure};
+use skillhost::event::Subject;
 
-pub fn compile(compiler: &Compiler, artifact: Artifact) -> Result<Compiled> {
-    compiler.compile(artifact)
+pub async fn compile(compiler: &Compiler, artifact: Artifact) -> Result<Compiled, Failure> {
+    compiler.compile(artifact, &Subject::default()).await
 }
