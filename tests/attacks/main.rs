@@ -29,6 +29,8 @@ mod sockets;
 
 // What is given to the host.
 mod artifacts;
+mod cache;
+mod compile;
 mod components;
 mod input;
 mod manifests;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -37,6 +38,7 @@ impl Desk {
         let home = tempfile::tempdir().unwrap();
         let keys = home.path().join("data/skillhost/keys/local");
         let key = PrivateKey::load_or_create(&keys).unwrap();
+        borrow_toolchain(&home.path().join("cache/skillhost"));
         Self { home, key }
     }
 
@@ -149,6 +151,7 @@ impl Desk {
             ("HOME", ""),
             ("XDG_CONFIG_HOME", "config"),
             ("XDG_DATA_HOME", "data"),
+            ("XDG_CACHE_HOME", "cache"),
         ] {
             command.env(variable, self.path(folder));
         }
@@ -176,13 +179,25 @@ fn toolchain() -> Vec<(&'static str, PathBuf)> {
     let or = |variable: &str, path: &str| {
         std::env::var_os(variable).map_or(home.join(path), PathBuf::from)
     };
-    let cache = Places::from_environment().unwrap().cache;
     vec![
         ("CARGO_HOME", or("CARGO_HOME", ".cargo")),
         ("RUSTUP_HOME", or("RUSTUP_HOME", ".rustup")),
-        ("XDG_CACHE_HOME", cache.parent().unwrap().to_owned()),
         ("CARGO_TARGET_DIR", guests::target_folder().join("skills")),
     ]
+}
+
+/// Links what was built for guests into a cache of one's own; it would take
+/// minutes to build it anew.
+fn borrow_toolchain(cache: &Path) {
+    fs::create_dir_all(cache).unwrap();
+    let Ok(entries) = fs::read_dir(Places::from_environment().unwrap().cache) else {
+        return;
+    };
+    for entry in entries.map(Result::unwrap) {
+        if entry.file_name() != "compiled" {
+            symlink(entry.path(), cache.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 impl Ran {

@@ -11,6 +11,7 @@
 mod desk;
 
 mod author;
+mod cache;
 mod development;
 mod exit_codes;
 mod keys;

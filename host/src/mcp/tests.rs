@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex}
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::compile::Worker;
 use crate::event::{Record, Sink};
 use crate::host::Setup;
 use crate::sign::PrivateKey;
@@ -211,4 +212,13 @@ async fn a_client_that_speaks_something_else_is_told_apart() {
         .unwrap();
     let failure = client.served.await.unwrap().unwrap_err();
     assert_eq!(failure.kind(), Kind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_host_that_compiles_without_limits_is_not_served() {
+    let mut setup = Setup::new(trust(), Box::new(Kept(Events::default())));
+    setup.compile.worker = Worker::InProcess;
+    let host = Arc::new(Host::new(setup).unwrap());
+    let served = serve(host, tokio::io::empty(), tokio::io::sink(), pending()).await;
+    assert_eq!(served.unwrap_err().kind(), Kind::ConfigInsecure);
 }

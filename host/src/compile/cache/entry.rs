@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 8 bytes   the format: `SKHCODE` and its version
-//! 32 bytes  BLAKE3 under the key, of the entry's name, the length of the
-//!           machine code as 8 bytes in little-endian order, and the code
+//! 32 bytes  BLAKE3 under the key, of `code`, the entry's name, the length of
+//!           the machine code as 8 bytes in little-endian order, and the code
 //! the rest  the machine code, as the engine writes it
 //! ```
 
@@ -27,14 +27,16 @@ const FORMAT: &[u8; 8] = b"SKHCODE\x01";
 /// Bytes before the code.
 const HEADER: u64 = 8 + 32;
 
-/// What an entry is of: component, engine and format. It is the entry's file
-/// name, and part of what is authenticated, so that entries cannot be swapped.
+/// What an entry is of: key, format, component and engine. It is the entry's
+/// file name, and part of what is authenticated, so that entries cannot be
+/// swapped. Entries of hosts with another key have other names.
 #[derive(Debug)]
 pub(super) struct Name(blake3::Hash);
 
 impl Name {
-    pub(super) fn of(component: Digest, fingerprint: Fingerprint) -> Self {
-        let mut hash = blake3::Hasher::new();
+    pub(super) fn of(key: &Key, component: Digest, fingerprint: Fingerprint) -> Self {
+        let mut hash = blake3::Hasher::new_keyed(key.as_bytes());
+        hash.update(b"name");
         hash.update(FORMAT);
         hash.update(component.as_bytes());
         hash.update(&fingerprint.0);
@@ -103,6 +105,7 @@ pub(super) fn write(file: &mut File, name: &Name, key: &Key, code: &Sealed) -> i
 
 fn authenticate(name: &Name, key: &Key, code: &Sealed) -> io::Result<blake3::Hash> {
     let mut mac = blake3::Hasher::new_keyed(key.as_bytes());
+    mac.update(b"code");
     mac.update(name.0.as_bytes());
     mac.update(&code.len().to_le_bytes());
     code.each_chunk(|bytes| {
@@ -159,15 +162,16 @@ mod tests {
         bytes
     }
 
-    fn name(of: &[u8], engine: u8) -> Name {
-        Name::of(Digest::of(of), Fingerprint([engine; 32]))
+    fn name(key: &Key, of: &[u8], engine: u8) -> Name {
+        Name::of(key, Digest::of(of), Fingerprint([engine; 32]))
     }
 
     #[test]
     fn s24_d04_no_byte_of_an_entry_can_be_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
-        let (name, key) = (name(b"component", 0), Key::of([1; 32]));
+        let key = Key::of([1; 32]);
+        let name = name(&key, b"component", 0);
         let good = entry(&name, &key, b"machine code");
         std::fs::write(&path, &good).unwrap();
         assert_eq!(read(&path, &name, &key).unwrap().unwrap().len(), 12);
@@ -191,12 +195,14 @@ mod tests {
     fn s24_s26_an_entry_is_of_one_component_one_engine_and_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
-        let key = Key::of([1; 32]);
-        std::fs::write(&path, entry(&name(b"component", 0), &key, b"code")).unwrap();
+        let (key, another) = (Key::of([1; 32]), Key::of([2; 32]));
+        let good = name(&key, b"component", 0);
+        std::fs::write(&path, entry(&good, &key, b"code")).unwrap();
         for (name, key) in [
-            (name(b"another", 0), &key),
-            (name(b"component", 1), &key),
-            (name(b"component", 0), &Key::of([2; 32])),
+            (name(&key, b"another", 0), &key),
+            (name(&key, b"component", 1), &key),
+            (name(&another, b"component", 0), &key),
+            (good, &another),
         ] {
             assert!(matches!(read(&path, &name, key), Err(Rejected::Forged)));
         }

@@ -140,7 +140,7 @@ impl Shelf<'_> {
         component: Digest,
         fingerprint: Fingerprint,
     ) -> Result<Option<Sealed>, Rejected> {
-        let name = Name::of(component, fingerprint);
+        let name = Name::of(&self.key, component, fingerprint);
         entry::read(&self.path(&name), &name, &self.key)
     }
 
@@ -156,7 +156,7 @@ impl Shelf<'_> {
             return Ok(());
         };
         folder::make_room(folder, room)?;
-        let name = Name::of(component, fingerprint);
+        let name = Name::of(&self.key, component, fingerprint);
         let mut file = tempfile::Builder::new()
             .prefix(folder::UNFINISHED)
             .tempfile_in(folder)?;
