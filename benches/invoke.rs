@@ -19,6 +19,7 @@ use std::path::Path;
 
 use bare::Bare;
 use criterion::Criterion;
+use skillhost::compile::Worker;
 use skillhost::event::log::AuditLog;
 use skillhost::invocation::{Input, Invocation};
 use skillhost::sign::PrivateKey;
@@ -86,9 +87,7 @@ fn host(folder: &Path) -> Host {
     let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
     let signer = Signer::with_keys("bench", [key.public().clone()]);
     let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
-    Host::new(Setup::new(
-        TrustPolicy::one(signer).unwrap(),
-        Box::new(audit),
-    ))
-    .unwrap()
+    let mut setup = Setup::new(TrustPolicy::one(signer).unwrap(), Box::new(audit));
+    setup.compile.worker = Worker::InProcess;
+    Host::new(setup).unwrap()
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use criterion::Criterion;
 use skillhost::artifact::Digest;
+use skillhost::compile::Worker;
 use skillhost::event::log::AuditLog;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Expected, Identity, PublicKey, Root, check_bundle};
@@ -116,5 +117,7 @@ fn host(folder: &Path) -> Host {
         memory: Some(folder.join("memory.json")),
         ..TrustFiles::default()
     };
-    Host::new(Setup::new(trust, Box::new(audit))).unwrap()
+    let mut setup = Setup::new(trust, Box::new(audit));
+    setup.compile.worker = Worker::InProcess;
+    Host::new(setup).unwrap()
 }

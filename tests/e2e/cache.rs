@@ -74,7 +74,6 @@ fn r12_limits_of_compiling_are_the_configurations() {
     for (limit, named) in [
         ("functions = 10", "10 functions"),
         ("component = \"1KiB\"", "1024 bytes"),
-        ("memory = \"1MiB\"", "1048576 bytes"),
         ("time = \"1ms\"", "1ms"),
     ] {
         desk.configure(&format!("[compile]\n{limit}\n"));

@@ -10,6 +10,9 @@ use crate::artifact::MAX_COMPONENT;
 use crate::compile::{CACHE_SIZE, CacheSettings, CompileLimits};
 use crate::policy::limits::{parse_size, parse_timeout};
 
+/// Less memory than a compiler needs for any component, in bytes.
+const MIN_MEMORY: u64 = 32 << 20;
+
 /// What the operator decided about compiling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileConfig {
@@ -70,7 +73,7 @@ pub(super) struct CompileTable {
     functions: Option<u64>,
     #[serde(deserialize_with = "time")]
     time: Option<Duration>,
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "memory")]
     memory: Option<u64>,
     cache: Option<CacheValue>,
     #[serde(deserialize_with = "size")]
@@ -136,6 +139,15 @@ fn component<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, 
         size if size <= MAX_COMPONENT => Ok(size),
         _ => Err(format!(
             "`{text}` is out of range; a component has at most 64 MiB"
+        )),
+    })
+}
+
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    text(deserializer, |text| match positive_size(text)? {
+        size if size >= MIN_MEMORY => Ok(size),
+        _ => Err(format!(
+            "`{text}` is out of range; a compiler needs 32 MiB to begin with"
         )),
     })
 }
@@ -210,7 +222,7 @@ mod tests {
         for (lines, part) in [
             ("component = \"65MiB\"", "64 MiB"),
             ("component = \"0\"", "nothing"),
-            ("memory = \"0\"", "nothing"),
+            ("memory = \"31MiB\"", "32 MiB"),
             ("functions = 0", "positive"),
             ("time = \"2h\"", "out of range"),
             ("cache = 3", "path of a folder"),

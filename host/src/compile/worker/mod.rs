@@ -1,10 +1,11 @@
 //! Compiling in a process of its own, which is killed when it takes too much.
 //!
 //! The process gets the component in a sealed memory file as its standard
-//! input, an empty memory file as its standard output, and nothing else: no
-//! environment, no other descriptor, no arguments but its limits. Nobody but
-//! the host and the process has these files, and the output is sealed before
-//! anything is read from it. So what is in it is what our own program wrote.
+//! input, an empty memory file as its standard output, and nothing else of the
+//! host's: no environment, no other descriptor, no arguments but its limits.
+//! Nobody but the host and the process has these files, and the output is
+//! sealed before anything is read from it. So what is in it is what our own
+//! program wrote.
 
 mod inside;
 
