@@ -66,7 +66,7 @@ fn once(folder: &Path, verified: &Verified<Artifact>, cached: bool) -> Duration 
     };
     let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
     let events = Events::new(Box::new(audit), Vec::new(), system()).unwrap();
-    let compiler = Compiler::new(settings, Arc::new(events), system()).unwrap();
+    let compiler = Compiler::new(8, settings, Arc::new(events), system()).unwrap();
     let runtime = Runtime::new().unwrap();
     let subject = Subject::default();
     let start = Instant::now();

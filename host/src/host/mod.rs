@@ -134,8 +134,12 @@ impl Host {
         let clock = setup.clock;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
         let events = Arc::new(events.without(&setup.secrets));
-        let compiler =
-            Compiler::new(calls, setup.compile, Arc::clone(&events), Arc::clone(&clock))?;
+        let compiler = Compiler::new(
+            calls,
+            setup.compile,
+            Arc::clone(&events),
+            Arc::clone(&clock),
+        )?;
         Ok(Self {
             authority: Authority::open(
                 setup.trust,

@@ -192,7 +192,6 @@ fn nobody_compiles() -> Failure {
         .into()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn unusable(cause: io::Error) -> Failure {
     Error::new(
         Kind::Internal,
