@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
-use skillhost::Kind::{CompileLimit, ConfigInvalid, Internal};
+use skillhost::Kind::{Cancelled, CompileLimit, ConfigInvalid, DeadlineExceeded, Internal};
 use skillhost::compile::{CompileLimits, Worker};
 use skillhost::{Error, Kind};
 use skillhost_tests::bench::{compiler, invocation};
@@ -356,4 +356,30 @@ async fn r12_other_skills_are_loaded_and_called_meanwhile() {
     assert!(!slow.is_finished());
     fs::write(folder.path().join("go"), "").unwrap();
     assert_eq!(slow.await.unwrap().unwrap_err().kind(), Internal);
+}
+
+/// Its deadline counts from the call on, whatever happened to the skill since.
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_call_waits_for_a_compiler_no_longer_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"[ -e $HERE/slow ] && exec sleep 1000; exec $COMPILER "$@""#;
+    let compiler = stand_in(folder.path(), script);
+    let bench = Bench::with(|setup| {
+        setup.compile.worker = Worker::Program(compiler);
+        setup.compile.cache = None;
+        setup.limits.timeout = Duration::from_secs(5);
+    });
+    load(&bench).await.unwrap();
+    bench.ensure_loaded("echo").await;
+    fs::write(folder.path().join("slow"), "").unwrap();
+    let other = pack::with_manifest(&guests::text("says"), pack::plain_source("honest"));
+    bench.replace("honest", &other);
+    let call = invocation("honest", "run", json!({}));
+    call.cancelled.cancel();
+    bench.invoke(call).await.expect(Cancelled, &[]);
+    let call = bench.invoke(invocation("honest", "run", json!({}))).await;
+    let seen = ["artifact.changed", "verify.passed", "limit.exceeded"];
+    call.expect(DeadlineExceeded, &seen);
+    assert_eq!(call.event("limit.exceeded")["limit"], "timeout");
+    bench.assert_serving().await;
 }

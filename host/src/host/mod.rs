@@ -327,9 +327,7 @@ impl Host {
         let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
         match entered.await {
             Ok(seat) => Ok(seat),
-            Err(TurnedAway::Cancelled) => {
-                Err(Error::new(Kind::Cancelled, "The call was cancelled."))
-            }
+            Err(TurnedAway::Cancelled) => Err(cancelled()),
             Err(TurnedAway::Full(load)) => {
                 self.events.record(subject, &overloaded(load))?;
                 Err(turned_away(load))
@@ -338,13 +336,34 @@ impl Host {
     }
 
     /// The skill as it is to be judged now. What is recorded of a refusal is by
-    /// which trust it was refused.
+    /// which trust it was refused. If it has to be compiled, that goes on when
+    /// the caller has given up or the time is over.
     async fn renewed(&self, invocation: &Invocation, subject: &mut Subject) -> Result<Arc<Loaded>> {
-        let renewed = self.renew(&invocation.skill, subject).await;
+        let renewed = tokio::select! {
+            biased;
+            () = invocation.cancelled.cancelled() => Err(cancelled()),
+            renewed = self.renew(&invocation.skill, subject) => renewed,
+            () = tokio::time::sleep(self.limits.timeout) => Err(self.not_ready(subject)),
+        };
         if renewed.is_err() {
             subject.trust_generation = Some(self.authority.generation());
         }
         renewed
+    }
+
+    fn not_ready(&self, subject: &Subject) -> Error {
+        let timeout = millis(self.limits.timeout);
+        let kind = Kind::DeadlineExceeded;
+        let reason = format!("The skill was replaced, and was not ready within {timeout} ms.");
+        let event = Event::LimitExceeded {
+            limit: "timeout",
+            kind,
+            reason: reason.clone(),
+        };
+        match self.events.record(subject, &event) {
+            Err(unavailable) => unavailable,
+            Ok(()) => Error::new(kind, reason).with_hint("Try again when it is compiled."),
+        }
     }
 
     /// Whether what was verified still stands: the generation of trust, the
@@ -451,6 +470,10 @@ impl Host {
             },
         )
     }
+}
+
+fn cancelled() -> Error {
+    Error::new(Kind::Cancelled, "The call was cancelled.")
 }
 
 /// Why a call does not reach the sandbox.
