@@ -2,6 +2,10 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::thread::sleep;
+use std::time::Duration;
+
+use skillhost_tests::{guests, pack};
 
 use crate::desk::{Desk, SECRET};
 
@@ -113,5 +117,55 @@ fn x10_the_environment_is_not_kept_with_compiled_code() {
             .windows(SECRET.len())
             .any(|window| window == SECRET.as_bytes());
         assert!(!found);
+    }
+}
+
+/// Nested loops with many locals: seconds of work for a compiler.
+fn slow() -> Vec<u8> {
+    let add = |local| format!("(local.set {local} (i64.add (local.get {local}) (i64.const 1)))");
+    let body: String = (1..=1_000).map(add).collect();
+    let text = format!(
+        "(component (core module (func (param i32) (local {}) {} {body} {})))",
+        "i64 ".repeat(1_000),
+        "(loop ".repeat(300),
+        "(br_if 0 (local.get 0)))".repeat(300)
+    );
+    pack::with_manifest(&guests::assemble(&text), pack::plain_source("slow"))
+}
+
+/// What `/proc/PID/stat` says behind the name: state and parent; none if the
+/// process is gone or only waits for somebody to ask how it ended.
+fn parent(pid: &str) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(") ").next()?.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (state != "Z").then_some(parent)
+}
+
+fn child_of(host: u32) -> String {
+    loop {
+        for entry in fs::read_dir("/proc").unwrap() {
+            let pid = entry.unwrap().file_name().into_string().unwrap();
+            if parent(&pid) == Some(host) {
+                return pid;
+            }
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn r12_a_compiler_does_not_outlive_its_host() {
+    let desk = Desk::new();
+    let file = desk.component("slow", &slow());
+    let mut host = desk.start(&["run", &file]);
+    let compiler = child_of(host.id());
+    let work = fs::read_to_string(format!("/proc/{compiler}/cmdline")).unwrap();
+    assert!(work.contains("compile-component"), "{work}");
+    host.kill().unwrap();
+    host.wait().unwrap();
+    while parent(&compiler).is_some() {
+        sleep(Duration::from_millis(5));
     }
 }

@@ -12,7 +12,7 @@ mod inside;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -95,9 +95,11 @@ impl Running {
         input: &Sealed,
         output: &File,
     ) -> Result<Self, Failure> {
+        // Its folder is another one.
+        let program = absolute(program).map_err(unusable)?;
         let stdin = input.to_hand_on().map_err(unusable)?;
         let stdout = output.try_clone().map_err(unusable)?;
-        let started = Command::new(program)
+        let started = Command::new(&program)
             .arg(SUBCOMMAND)
             .args(Confines::of_a_child(limits).to_arguments())
             .env_clear()
