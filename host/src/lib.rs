@@ -26,6 +26,8 @@ mod host;
 pub mod mcp;
 pub mod cli;
 
+pub mod selftest;
+
 pub mod build;
 mod file;
 pub mod sign;

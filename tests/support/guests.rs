@@ -10,6 +10,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use skillhost::build::{Route, TARGET, Toolchain, ensure, report::Lines};
 use skillhost::config::Places;
 
+#[path = "../../host/selftest/compose.rs"]
+mod composing;
+use composing::compose;
+
 /// Small and quick to compile, for the guest's compiler and for the host's.
 const PROFILE: [&str; 5] = [
     "profile.guest.inherits='release'",
@@ -50,7 +54,8 @@ pub fn rust(guest: &str) -> Arc<[u8]> {
 }
 
 /// The component whose core module is `wat/<guest>.wat`; see `wat/tools.wat`
-/// for what the module exports.
+/// for what the module exports, and `host/selftest` for those that the command
+/// `selftest` runs as well.
 #[must_use]
 pub fn text(guest: &str) -> Vec<u8> {
     text_with(guest, "")
@@ -59,12 +64,15 @@ pub fn text(guest: &str) -> Vec<u8> {
 /// Like [`text`], with more parts that are instantiated before the guest.
 #[must_use]
 pub fn text_with(guest: &str, parts: &str) -> Vec<u8> {
-    let read = |name: &str| fs::read_to_string(folder().join("wat").join(name)).unwrap();
-    let core = read(&format!("{guest}.wat"));
-    let component = read("tools.wat")
-        .replace(";; CORE", &core)
-        .replace(";; PARTS", parts);
-    assemble(&component)
+    let read = |name: &str| fs::read_to_string(folder().join("wat").join(name));
+    let guest = format!(
+        "{}\n;; PARTS\n{parts}",
+        read(&format!("{guest}.wat")).unwrap()
+    );
+    let component = compose(&read("tools.wat").unwrap(), &guest, |name| {
+        read(&format!("../../../host/selftest/interfaces/{name}.wat"))
+    });
+    assemble(&component.unwrap())
 }
 
 /// The binary form of a module or component.

@@ -15,6 +15,7 @@ mod process;
 mod report;
 mod revoke;
 mod run;
+mod selftest;
 mod serve;
 mod spinner;
 mod terminal;
@@ -115,6 +116,7 @@ Examples:
   skillhost inspect hello.wasm                         what its tools are and take, without running it
   skillhost run skills/file-search --allow-dir . --input '{\"pattern\": \"fn main\"}'
   skillhost build hello --install                      install it, signed with your own key
+  skillhost selftest                                   see hostile skills stopped on this machine
   skillhost trust check                                see whether `serve` would run what is installed
 
 Exit codes:
@@ -151,6 +153,8 @@ enum Command {
     Serve(serve::Serve),
     /// Look after the compiled code that is kept, so that skills need not be compiled at each start
     Cache(cache::Cache),
+    /// Try hostile skills against this host, and show how each is stopped
+    Selftest(selftest::Selftest),
     /// Say what is there for building and running skills, and what is missing
     Doctor(doctor::Doctor),
     /// Print completions for a shell
@@ -247,10 +251,15 @@ fn diagnose(arguments: &Arguments) -> WorkerGuard {
 }
 
 fn execute(arguments: Arguments) -> ExitStatus {
-    if let Command::Completions(command) = arguments.command {
-        return command.execute();
-    }
     let json = arguments.command.json();
+    match arguments.command {
+        Command::Completions(command) => return command.execute(),
+        Command::Selftest(command) => {
+            let done = command.execute(arguments.verbose);
+            return done.unwrap_or_else(|error| report::failure(&error, json));
+        }
+        _ => {}
+    }
     let session = match Session::open(arguments.config.as_deref()) {
         Ok(session) => session,
         Err(error) => return report::failure(&error, json),
@@ -271,7 +280,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Serve(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
         Command::Doctor(command) => command.execute(&session),
-        Command::Completions(_) => Ok(ExitStatus::Ok),
+        Command::Completions(_) | Command::Selftest(_) => Ok(ExitStatus::Ok),
     };
     done.unwrap_or_else(|error| report::failure(&error, json))
 }
@@ -293,6 +302,7 @@ impl Command {
             Self::List(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Cache(command) => command.json(),
+            Self::Selftest(command) => command.json,
             Self::Doctor(command) => command.json,
             Self::Serve(_) | Self::Completions(_) => false,
         }

@@ -1,0 +1,3 @@
+;; S27: is no component.
+(module
+  (func (export "call") (loop br 0)))

@@ -1,0 +1,21 @@
+;; R16: writes 4 KiB to standard output as often as it is told.
+;; IMPORTS cli
+(import "memory" "memory" (memory 1))
+(import "memory" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+(import "memory" "amount" (func $amount (param i32 i32) (result i64)))
+(import "memory" "answer" (func $answer (result i32)))
+(import "cli" "get-stdout" (func $get-stdout (result i32)))
+(import "cli" "write" (func $write (param i32 i32 i32 i32)))
+(export "memory" (memory 0))
+(export "realloc" (func $realloc))
+(func (export "post") (param i32))
+(data (i32.const 0x2000) "printed by a guest of the selftest\n")
+(func (export "call") (param i32 i32) (param $json i32) (param $length i32) (result i32)
+  (local $left i64) (local $stdout i32)
+  (local.set $left (call $amount (local.get $json) (local.get $length)))
+  (local.set $stdout (call $get-stdout))
+  (loop $again
+    (call $write (local.get $stdout) (i32.const 0x2000) (i32.const 4096) (i32.const 0x800))
+    (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+    (br_if $again (i64.ne (local.get $left) (i64.const 0))))
+  (call $answer))

@@ -1,0 +1,16 @@
+;; X01: asks for the secret `token`. The answer has the letter s.
+;; IMPORTS secrets
+(import "memory" "memory" (memory 1))
+(import "memory" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+(import "memory" "told" (func $told (param i32 i32 i32)))
+(import "memory" "answer" (func $answer (result i32)))
+(import "secrets" "reveal" (func $reveal (param i32 i32 i32)))
+(export "memory" (memory 0))
+(export "realloc" (func $realloc))
+(func (export "post") (param i32))
+(data (i32.const 0x2000) "token")
+(func (export "call") (param i32 i32 i32 i32) (result i32)
+  (call $reveal (i32.const 0x2000) (i32.const 5) (i32.const 0x800))
+  (call $told (i32.const 0x73)
+    (i32.load8_u (i32.const 0x800)) (i32.load8_u (i32.const 0x804)))
+  (call $answer))

@@ -1,0 +1,388 @@
+//! A host with a canary, and what must hold after every row:
+//!
+//! * each call has one start, one end and one answer, which say the same, within
+//!   its deadline and a quarter of a second;
+//! * an honest skill of the same host answers afterwards;
+//! * the host did not panic;
+//! * nothing outside of a grant was written, reached or shown.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::corpus;
+use super::ground::{Ground, SECRET};
+use super::records::{Records, text};
+use super::row::{Must, NotHeld, Offer, Rights, Row, Trial};
+use super::skill::{ALLOWED, Keys, TOOL, words};
+use crate::answer::Answer;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Host, Setup};
+use crate::invocation::{Input, Invocation};
+use crate::manifest::SkillName;
+use crate::policy::OperatorGrant;
+use crate::policy::directory::{Access, DirectoryGrant};
+use crate::verify::{Signer, TrustPolicy};
+
+/// The deadline of a row that does not name one.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much longer than its deadline a call may take.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// After this a call is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the canary says.
+const SONG: &str = "TEXT-OF-16-CHARS";
+
+/// A host, and the ground that its skills are tried on.
+pub(super) struct Bench {
+    host: Arc<Host>,
+    records: Records,
+    ground: Ground,
+    keys: Keys,
+    canary: SkillName,
+}
+
+/// What came of one call.
+struct Called {
+    answer: Answer,
+    events: Vec<Value>,
+}
+
+impl Bench {
+    /// A host that grants each row what it says, and nothing more; `change` has
+    /// the last word.
+    pub(super) async fn new(rows: &[Row], change: fn(&mut Setup)) -> Result<Self> {
+        let (ground, keys, records) = (Ground::new()?, Keys::generate()?, Records::default());
+        let signer = Signer::with_keys("selftest", [keys.own.public().clone()]);
+        let trust = TrustPolicy::one(signer)
+            .map_err(|cause| Error::new(Kind::Internal, cause.to_string()))?;
+        let mut setup = Setup::new(trust, Box::new(records.clone()));
+        setup.limits.timeout = TIMEOUT;
+        for (number, row) in rows.iter().enumerate() {
+            setup.skills.entry(name(number, row)?).or_default().grant = grant(row, &ground)?;
+        }
+        change(&mut setup);
+        let host = Arc::new(Host::new(setup)?);
+        let canary: SkillName = "canary".parse().map_err(unnameable)?;
+        let path = keys.lay(
+            &ground.path("skills"),
+            &canary,
+            corpus::CANARY,
+            Rights::Nothing,
+            Offer::Signed,
+        )?;
+        host.load(&path).await?;
+        Ok(Self {
+            host,
+            records,
+            ground,
+            keys,
+            canary,
+        })
+    }
+
+    /// Tries a row, and says in a few words what happened.
+    pub(super) async fn try_row(&self, number: usize, row: &Row) -> Result<String, NotHeld> {
+        if let Some(why) = self.ground.lacks(row) {
+            return Err(NotHeld::Skipped(why));
+        }
+        let skill = name(number, row).map_err(broken)?;
+        let happened = match row.trial {
+            Trial::Calls(arguments) => self.call_each(&skill, row, arguments).await,
+            Trial::Offered(offer) => self.offer(&skill, row, offer).await,
+            Trial::Replaced(offer) => self.replace(&skill, row, offer).await,
+        }?;
+        self.check_calm(&happened).await?;
+        Ok(happened)
+    }
+
+    async fn call_each(
+        &self,
+        skill: &SkillName,
+        row: &Row,
+        arguments: &[&str],
+    ) -> Result<String, NotHeld> {
+        self.load(skill, row).await?;
+        if row.rights == Rights::Read {
+            self.check_granted(skill, row).await?;
+        }
+        let mut happened = String::new();
+        for argument in arguments {
+            let called = self.call(skill, &self.filled(argument), row).await?;
+            happened = called.judge(row.must)?;
+        }
+        Ok(happened)
+    }
+
+    /// A machine on which no folder can be granted can try no folder's limits.
+    async fn load(&self, skill: &SkillName, row: &Row) -> Result<(), NotHeld> {
+        let path = self.lay(skill, row, Offer::Signed)?;
+        match self.host.load(&path).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.kind(), Kind::ConfigInvalid | Kind::ConfigInsecure) => {
+                Err(NotHeld::Skipped(format!(
+                    "no folder can be granted here: {}",
+                    error.message()
+                )))
+            }
+            Err(error) => Err(NotHeld::failed(refused(&error), error.message())),
+        }
+    }
+
+    /// That nothing can be opened would prove nothing if the skill could open
+    /// nothing at all.
+    async fn check_granted(&self, skill: &SkillName, row: &Row) -> Result<(), NotHeld> {
+        if row.guest != corpus::OPENER {
+            return Ok(());
+        }
+        let called = self.call(skill, "rinside.txt", row).await?;
+        called.judge(Must::Tell(&[ALLOWED], None)).map(|_| ())
+    }
+
+    async fn offer(&self, skill: &SkillName, row: &Row, offer: Offer) -> Result<String, NotHeld> {
+        let path = self.lay(skill, row, offer)?;
+        let before = self.host.compilations();
+        let (Must::NotLoad(kind) | Must::NotCompile(kind)) = row.must else {
+            return Err(NotHeld::failed("nothing", "this row cannot be judged"));
+        };
+        let happened = match self.host.load(&path).await {
+            Ok(_) => return Err(NotHeld::failed("it was loaded", "it must not be")),
+            Err(error) if error.kind() != kind => {
+                return Err(NotHeld::failed(
+                    refused(&error),
+                    format!("it must be {kind}: {}", error.message()),
+                ));
+            }
+            Err(error) => refused(&error),
+        };
+        if matches!(row.must, Must::NotCompile(_)) && self.host.compilations() != before {
+            return Err(NotHeld::failed(
+                happened,
+                "something of it was compiled before",
+            ));
+        }
+        let called = self.call(skill, "", row).await?;
+        called.judge(Must::Fail(Kind::UnknownTool, "invocation.finished"))?;
+        Ok(happened)
+    }
+
+    /// A skill that is loaded and answers, until its files are no longer those
+    /// that were verified.
+    async fn replace(&self, skill: &SkillName, row: &Row, offer: Offer) -> Result<String, NotHeld> {
+        self.load(skill, row).await?;
+        self.call(skill, "", row)
+            .await?
+            .judge(Must::Tell(&[SONG], None))?;
+        self.lay(skill, row, offer)?;
+        self.call(skill, "", row).await?.judge(row.must)
+    }
+
+    fn lay(&self, skill: &SkillName, row: &Row, offer: Offer) -> Result<PathBuf, NotHeld> {
+        let folder = self.ground.path("skills");
+        self.keys
+            .lay(&folder, skill, row.guest, row.rights, offer)
+            .map_err(broken)
+    }
+
+    /// One call, and what must hold of each, however it ended.
+    async fn call(&self, skill: &SkillName, argument: &str, row: &Row) -> Result<Called, NotHeld> {
+        let timeout = row.limits.timeout.unwrap_or(TIMEOUT);
+        let input = Input::parse(format!(r#"{{"p":"{argument}"}}"#)).map_err(broken)?;
+        let invocation = Invocation::local(skill.clone(), TOOL, input).map_err(broken)?;
+        let (host, start) = (Arc::clone(&self.host), tokio::time::Instant::now());
+        // In a task of its own, so that a host that panics does not end this.
+        let running = tokio::spawn(async move { host.invoke(invocation).await });
+        let answer = match tokio::time::timeout(timeout + PATIENCE, running).await {
+            Err(_elapsed) => {
+                return Err(NotHeld::failed(
+                    "no answer",
+                    format!("none within {:?}", timeout + PATIENCE),
+                ));
+            }
+            Ok(Err(_panicked)) => return Err(NotHeld::failed("no answer", "the host panicked")),
+            Ok(Ok(answer)) => answer,
+        };
+        let took = start.elapsed();
+        let called = Called {
+            events: self.records.of(&answer.invocation),
+            answer,
+        };
+        called.check_record()?;
+        if took > timeout + GRACE {
+            return Err(NotHeld::failed(
+                called.happened(),
+                format!("it took {took:?}, with a deadline of {timeout:?}"),
+            ));
+        }
+        Ok(called)
+    }
+
+    /// What must hold of the host after every row.
+    async fn check_calm(&self, happened: &str) -> Result<(), NotHeld> {
+        let failed = |why: String| Err(NotHeld::failed(happened, why));
+        if self.records.count("host.panicked") > 0 {
+            return failed("the host panicked".to_owned());
+        }
+        if let Some(changed) = self.ground.changed() {
+            return failed(changed);
+        }
+        if self.ground.was_reached() {
+            return failed("a connection reached this machine".to_owned());
+        }
+        if self.records.mention(SECRET) {
+            return failed("an event shows what lies outside".to_owned());
+        }
+        let input = Input::parse("{}").map_err(broken)?;
+        let invocation = Invocation::local(self.canary.clone(), TOOL, input).map_err(broken)?;
+        let answer = self.host.invoke(invocation).await;
+        match &answer.outcome {
+            Ok(output) if json!(output.content).to_string().contains(SONG) => Ok(()),
+            Ok(_) => failed("an honest skill said something else afterwards".to_owned()),
+            Err(error) => failed(format!(
+                "an honest skill failed afterwards: {}",
+                error.message()
+            )),
+        }
+    }
+
+    /// An argument with this machine's own port and paths.
+    fn filled(&self, argument: &str) -> String {
+        let outside = self.ground.path("outside");
+        argument
+            .replace("{port}", &self.ground.port().to_string())
+            .replace("{outside}", &outside.display().to_string())
+    }
+}
+
+impl Called {
+    /// Whether what must happen happened.
+    fn judge(&self, must: Must) -> Result<String, NotHeld> {
+        let happened = self.happened();
+        let kind = self.answer.outcome.as_ref().err().map(Error::kind);
+        let held = match must {
+            Must::Stop(wanted, limit) => {
+                kind == Some(wanted) && self.recorded("limit.exceeded", Some(limit))
+            }
+            Must::Fail(wanted, event) => kind == Some(wanted) && self.recorded(event, None),
+            Must::Tell(told, event) => {
+                let said = self.answer.outcome.as_ref().ok().map(words);
+                let is_told = said.is_some_and(|said| told.iter().any(|it| *it == said));
+                is_told && event.is_none_or(|event| self.recorded(event, None))
+            }
+            Must::Show(line) => {
+                kind.is_none() && self.answer.diagnostics.lines.iter().any(|it| it == line)
+            }
+            Must::NotCompile(_) | Must::NotLoad(_) => false,
+        };
+        if held {
+            Ok(happened)
+        } else {
+            let events: Vec<&str> = self
+                .events
+                .iter()
+                .filter_map(|it| text(it, "event"))
+                .collect();
+            Err(NotHeld::failed(
+                happened,
+                format!("events: {}", events.join(", ")),
+            ))
+        }
+    }
+
+    fn recorded(&self, event: &str, limit: Option<&str>) -> bool {
+        self.events.iter().any(|record| {
+            text(record, "event") == Some(event)
+                && (limit.is_none() || text(record, "limit") == limit)
+        })
+    }
+
+    fn happened(&self) -> String {
+        match &self.answer.outcome {
+            Err(error) => format!("{}: {}", error.kind(), error.message()),
+            Ok(output) => format!("told {}", words(output)),
+        }
+    }
+
+    /// One start, one end, and the end says what the answer says. Nothing of it
+    /// shows what lies outside.
+    fn check_record(&self) -> Result<(), NotHeld> {
+        let named = |event: &str| {
+            self.events
+                .iter()
+                .filter(|it| text(it, "event") == Some(event))
+                .count()
+        };
+        let failed = |why: &str| Err(NotHeld::failed(self.happened(), why));
+        if named("invocation.started") != 1 || named("invocation.finished") != 1 {
+            return failed("the call has not exactly one start and one end on record");
+        }
+        let last = self.events.last().cloned().unwrap_or_default();
+        let kind = self
+            .answer
+            .outcome
+            .as_ref()
+            .err()
+            .map(|error| error.kind().to_string());
+        if text(&last, "event") != Some("invocation.finished")
+            || text(&last, "kind") != kind.as_deref()
+        {
+            return failed("the record does not say what the answer says");
+        }
+        let seen = format!("{:?}", (&self.answer.outcome, &self.answer.diagnostics));
+        if seen.contains(SECRET) {
+            return failed("the answer shows what lies outside");
+        }
+        Ok(())
+    }
+}
+
+/// What the operator grants a row.
+fn grant(row: &Row, ground: &Ground) -> Result<OperatorGrant> {
+    let folder = |host: &Path, access| DirectoryGrant {
+        host: host.to_owned(),
+        guest: "/".to_owned(),
+        access,
+    };
+    let directories = match row.rights {
+        Rights::Read => vec![folder(&ground.path("inside"), Access::ReadOnly)],
+        Rights::Write => vec![folder(&ground.path("writable"), Access::ReadWrite)],
+        Rights::Proc => vec![folder(Path::new("/proc"), Access::ReadOnly)],
+        _ => Vec::new(),
+    };
+    let origin = match row.rights {
+        Rights::AnyOrigin => Some("*".to_owned()),
+        Rights::Listener => Some(format!("http://127.0.0.1:{}", ground.port())),
+        _ => None,
+    };
+    let rule = origin.map(|origin| origin.parse()).transpose();
+    let rule = rule.map_err(|problem: String| Error::new(Kind::Internal, problem))?;
+    Ok(OperatorGrant {
+        directories,
+        http: rule.into_iter().collect(),
+        limits: row.limits,
+        ..OperatorGrant::default()
+    })
+}
+
+fn name(number: usize, row: &Row) -> Result<SkillName> {
+    format!("{}-{number}", row.id.to_ascii_lowercase())
+        .parse()
+        .map_err(unnameable)
+}
+
+fn unnameable(problem: impl ToString) -> Error {
+    Error::new(Kind::Internal, problem.to_string())
+}
+
+fn refused(error: &Error) -> String {
+    format!("{}: {}", error.kind(), error.message())
+}
+
+fn broken(error: Error) -> NotHeld {
+    NotHeld::failed("nothing", error.message())
+}
