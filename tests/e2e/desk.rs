@@ -89,6 +89,19 @@ impl Desk {
             .collect()
     }
 
+    /// Every file and folder of the home.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut found = vec![self.home.path().to_owned()];
+        let mut next = 0;
+        while let Some(path) = found.get(next).cloned() {
+            next += 1;
+            let entries = fs::read_dir(path).into_iter().flatten();
+            found.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        found.sort();
+        found
+    }
+
     pub(crate) fn skillhost(&self, arguments: &[&str]) -> Ran {
         self.skillhost_reading("", arguments)
     }

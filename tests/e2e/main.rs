@@ -22,4 +22,5 @@ mod remains;
 mod revoke;
 mod run;
 mod secrets;
+mod selftest;
 mod trust;

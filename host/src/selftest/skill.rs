@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::row::{Offer, Rights};
 use crate::answer::{Content, Output};
 use crate::error::{Error, Kind, Result};
+use crate::manifest::text::one_line;
 use crate::manifest::{SkillName, section};
 use crate::sign::{PrivateKey, SignError, approval_path};
 
@@ -163,7 +164,7 @@ pub(super) fn words(output: &Output) -> String {
     let starts = (0..text.len()).step_by(3);
     let told: Option<Vec<String>> = starts.map(|at| word(text.get(at..at + 3)?)).collect();
     let Some(mut told) = told else {
-        return text.to_owned();
+        return one_line(text, 80);
     };
     told.dedup();
     told.join(", ")
