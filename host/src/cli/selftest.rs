@@ -9,8 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::terminal::{print, print_json};
 use super::{ExitStatus, block_on};
 use crate::error::Result;
-use crate::manifest::text::printable;
+use crate::manifest::text::one_line;
 use crate::selftest::{self, Outcome, Report, RowReport};
+
+/// The most of what happened that a line of the table shows, in characters.
+const MAX_HAPPENED: usize = 80;
 
 const ABOUT: &str = "\
 Try hostile skills against this host, and show how each is stopped
@@ -109,6 +112,11 @@ fn table(report: &Report, verbose: bool) -> String {
     text
 }
 
+/// Paths and the engine's words are long: their end is for those who ask.
+fn shown(text: &str, all: bool) -> String {
+    one_line(text, if all { usize::MAX } else { MAX_HAPPENED })
+}
+
 fn line(row: &RowReport, width: usize, verbose: bool) -> String {
     let (word, colour) = match row.outcome {
         Outcome::Held => ("held", AnsiColor::Green),
@@ -125,13 +133,13 @@ fn line(row: &RowReport, width: usize, verbose: bool) -> String {
         row.id,
         row.attack,
         row.ms,
-        printable(happened)
+        shown(happened, verbose)
     );
     if verbose || row.outcome == Outcome::Failed {
         text += &format!("{:13}must: {}\n", "", row.must);
     }
     if let (Outcome::Failed, Some(reason)) = (row.outcome, &row.reason) {
-        text += &format!("{:13}but: {}\n", "", printable(reason));
+        text += &format!("{:13}but: {}\n", "", shown(reason, true));
     }
     text
 }

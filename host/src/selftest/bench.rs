@@ -16,7 +16,7 @@ use super::corpus;
 use super::ground::{Ground, SECRET};
 use super::records::{Records, text};
 use super::row::{Must, NotHeld, Offer, Rights, Row, Trial};
-use super::skill::{ALLOWED, Keys, TOOL, words};
+use super::skill::{ALLOWED, Keys, SILENCE, TOOL, words};
 use crate::answer::Answer;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Setup};
@@ -301,10 +301,26 @@ impl Called {
         })
     }
 
+    /// How it ended, and for a call that came to its end what was recorded of it.
     fn happened(&self) -> String {
-        match &self.answer.outcome {
-            Err(error) => format!("{}: {}", error.kind(), error.message()),
-            Ok(output) => format!("told {}", words(output)),
+        let output = match &self.answer.outcome {
+            Err(error) => return refused(error),
+            Ok(output) => output,
+        };
+        let said = match words(output) {
+            said if said == SILENCE => "went on to its end".to_owned(),
+            said => format!("told {said}"),
+        };
+        let mut events: Vec<&str> = self
+            .events
+            .iter()
+            .filter_map(|record| text(record, "event"))
+            .filter(|event| !event.starts_with("invocation."))
+            .collect();
+        events.dedup();
+        match events.as_slice() {
+            [] => said,
+            _ => format!("{said} ({})", events.join(", ")),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use self::guest::*;
 use super::row::Must::{Fail, NotCompile, NotLoad, Show, Stop, Tell};
 use super::row::{Offer, Rights, Row, Trial};
+use super::skill::SILENCE;
 use crate::error::Kind::{
     ComponentInvalid, ConfigInsecure, DeadlineExceeded, DigestMismatch, FuelExhausted,
     HostcallLimit, IdentityMismatch, MemoryLimit, OutputLimit, ResourceLimit, SignatureMissing,
@@ -161,7 +162,7 @@ fn calls() -> Vec<Row> {
         host_calls: Some(100_000),
         ..LimitsChange::default()
     };
-    let went_on = Tell(&["nothing"], TRUNCATED);
+    let went_on = Tell(&[SILENCE], TRUNCATED);
     vec![
         Row::call(
             "R14",

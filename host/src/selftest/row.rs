@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::skill::SILENCE;
 use crate::error::Kind;
 use crate::policy::limits::LimitsChange;
 
@@ -165,7 +166,10 @@ impl fmt::Display for Must {
             Self::Stop(kind, limit) => write!(f, "stopped by the limit `{limit}`: {kind}"),
             Self::Fail(kind, event) => write!(f, "the call fails: {kind}, recorded as {event}"),
             Self::Tell(told, event) => {
-                write!(f, "the skill is told: {}", told.join(" or "))?;
+                match told {
+                    [SILENCE] => write!(f, "the skill goes on to its end")?,
+                    _ => write!(f, "the skill is told: {}", told.join(" or "))?,
+                }
                 event.map_or(Ok(()), |event| write!(f, ", recorded as {event}"))
             }
             Self::Show(line) => write!(f, "its operator, and nobody else, reads `{line}`"),

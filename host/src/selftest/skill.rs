@@ -18,6 +18,9 @@ pub(super) const TOOL: &str = "run";
 /// What a skill is told that may do what it tries.
 pub(super) const ALLOWED: &str = "that it may";
 
+/// What an answer without text is in words.
+pub(super) const SILENCE: &str = "nothing";
+
 /// The codes of `wasi:filesystem/types.error-code`, in its order.
 const FILE_ERRORS: [&str; 37] = [
     "access",
@@ -159,7 +162,7 @@ fn manifest(name: &SkillName, rights: Rights) -> Value {
 pub(super) fn words(output: &Output) -> String {
     let text = match output.content.first() {
         Some(Content::Text(text)) if !text.is_empty() => text.as_str(),
-        _ => return "nothing".to_owned(),
+        _ => return SILENCE.to_owned(),
     };
     let starts = (0..text.len()).step_by(3);
     let told: Option<Vec<String>> = starts.map(|at| word(text.get(at..at + 3)?)).collect();
