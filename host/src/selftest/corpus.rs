@@ -245,8 +245,13 @@ fn features() -> Vec<Row> {
     ]
 }
 
-/// F01 to F10: what it reaches for on the disk.
+/// F01 to F10 and R23: what it reaches for on the disk.
 fn files() -> Vec<Row> {
+    let little = LimitsChange {
+        disk_bytes: Some(1 << 20),
+        ..LimitsChange::default()
+    };
+    let full = Tell(&["insufficient-space", "quota"], Some("limit.exceeded"));
     let refused = Tell(&["not-permitted"], DENIED);
     let read_only = Tell(&["not-permitted", "read-only"], DENIED);
     let open = |id, attack, paths| {
@@ -284,7 +289,7 @@ fn files() -> Vec<Row> {
             "F07",
             "removes and renames where it may read",
             CHANGE,
-            Tell(&["not-permitted", "read-only"], None),
+            read_only,
         )
         .granted(Rights::Read),
         Row::offer(
@@ -295,6 +300,9 @@ fn files() -> Vec<Row> {
             NotCompile(ConfigInsecure),
         )
         .granted(Rights::Proc),
+        Row::call("R23", "fills the disk", FILL_DISK, full)
+            .granted(Rights::Write)
+            .within(little),
         open("F10", "opens a pipe that nobody writes", &["rpipe"]),
     ]
 }
