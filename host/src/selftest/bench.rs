@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::called::{Called, refused};
 use super::corpus;
 use super::ground::{Ground, SECRET};
-use super::records::{Records, text};
+use super::records::Records;
 use super::row::{Must, NotHeld, Offer, Rights, Row, Trial};
-use super::skill::{ALLOWED, Keys, SILENCE, TOOL, words};
-use crate::answer::Answer;
+use super::skill::{ALLOWED, Keys, TOOL};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, Setup};
 use crate::invocation::{Input, Invocation};
@@ -45,12 +45,6 @@ pub(super) struct Bench {
     ground: Ground,
     keys: Keys,
     canary: SkillName,
-}
-
-/// What came of one call.
-struct Called {
-    answer: Answer,
-    events: Vec<Value>,
 }
 
 impl Bench {
@@ -98,7 +92,8 @@ impl Bench {
             Trial::Replaced(offer) => self.replace(&skill, row, offer).await,
         }?;
         self.check_calm(&happened).await?;
-        Ok(happened)
+        let folder = format!("{}/", self.ground.path("skills").display());
+        Ok(happened.replace(&folder, ""))
     }
 
     async fn call_each(
@@ -208,11 +203,8 @@ impl Bench {
             Ok(Ok(answer)) => answer,
         };
         let took = start.elapsed();
-        let called = Called {
-            events: self.records.of(&answer.invocation),
-            answer,
-        };
-        called.check_record()?;
+        let events = self.records.of(&answer.invocation);
+        let called = Called::new(answer, events)?;
         if took > timeout + GRACE {
             return Err(NotHeld::failed(
                 called.happened(),
@@ -259,104 +251,6 @@ impl Bench {
     }
 }
 
-impl Called {
-    /// Whether what must happen happened.
-    fn judge(&self, must: Must) -> Result<String, NotHeld> {
-        let happened = self.happened();
-        let kind = self.answer.outcome.as_ref().err().map(Error::kind);
-        let held = match must {
-            Must::Stop(wanted, limit) => {
-                kind == Some(wanted) && self.recorded("limit.exceeded", Some(limit))
-            }
-            Must::Fail(wanted, event) => kind == Some(wanted) && self.recorded(event, None),
-            Must::Tell(told, event) => {
-                let said = self.answer.outcome.as_ref().ok().map(words);
-                let is_told = said.is_some_and(|said| told.iter().any(|it| *it == said));
-                is_told && event.is_none_or(|event| self.recorded(event, None))
-            }
-            Must::Show(line) => {
-                kind.is_none() && self.answer.diagnostics.lines.iter().any(|it| it == line)
-            }
-            Must::NotCompile(_) | Must::NotLoad(_) => false,
-        };
-        if held {
-            Ok(happened)
-        } else {
-            let events: Vec<&str> = self
-                .events
-                .iter()
-                .filter_map(|it| text(it, "event"))
-                .collect();
-            Err(NotHeld::failed(
-                happened,
-                format!("events: {}", events.join(", ")),
-            ))
-        }
-    }
-
-    fn recorded(&self, event: &str, limit: Option<&str>) -> bool {
-        self.events.iter().any(|record| {
-            text(record, "event") == Some(event)
-                && (limit.is_none() || text(record, "limit") == limit)
-        })
-    }
-
-    /// How it ended, and for a call that came to its end what was recorded of it.
-    fn happened(&self) -> String {
-        let output = match &self.answer.outcome {
-            Err(error) => return refused(error),
-            Ok(output) => output,
-        };
-        let said = match words(output) {
-            said if said == SILENCE => "went on to its end".to_owned(),
-            said => format!("told {said}"),
-        };
-        let mut events: Vec<&str> = self
-            .events
-            .iter()
-            .filter_map(|record| text(record, "event"))
-            .filter(|event| !event.starts_with("invocation."))
-            .collect();
-        events.dedup();
-        match events.as_slice() {
-            [] => said,
-            _ => format!("{said} ({})", events.join(", ")),
-        }
-    }
-
-    /// One start, one end, and the end says what the answer says. Nothing of it
-    /// shows what lies outside.
-    fn check_record(&self) -> Result<(), NotHeld> {
-        let named = |event: &str| {
-            self.events
-                .iter()
-                .filter(|it| text(it, "event") == Some(event))
-                .count()
-        };
-        let failed = |why: &str| Err(NotHeld::failed(self.happened(), why));
-        if named("invocation.started") != 1 || named("invocation.finished") != 1 {
-            return failed("the call has not exactly one start and one end on record");
-        }
-        let last = self.events.last().cloned().unwrap_or_default();
-        let kind = self
-            .answer
-            .outcome
-            .as_ref()
-            .err()
-            .map(|error| error.kind().to_string());
-        if text(&last, "event") != Some("invocation.finished")
-            || text(&last, "kind") != kind.as_deref()
-        {
-            return failed("the record does not say what the answer says");
-        }
-        let seen = format!("{:?}", (&self.answer.outcome, &self.answer.diagnostics));
-        if seen.contains(SECRET) {
-            return failed("the answer shows what lies outside");
-        }
-        Ok(())
-    }
-}
-
 /// What the operator grants a row.
 fn grant(row: &Row, ground: &Ground) -> Result<OperatorGrant> {
     let folder = |host: &Path, access| DirectoryGrant {
@@ -391,14 +285,11 @@ fn name(number: usize, row: &Row) -> Result<SkillName> {
         .map_err(unnameable)
 }
 
-fn unnameable(problem: impl ToString) -> Error {
-    Error::new(Kind::Internal, problem.to_string())
+fn unnameable(problem: String) -> Error {
+    Error::new(Kind::Internal, problem)
 }
 
-fn refused(error: &Error) -> String {
-    format!("{}: {}", error.kind(), error.message())
-}
-
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn broken(error: Error) -> NotHeld {
     NotHeld::failed("nothing", error.message())
 }

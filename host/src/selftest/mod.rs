@@ -4,9 +4,11 @@
 //! Each row of the corpus is a skill in WebAssembly text (`host/selftest`), which
 //! the build script assembles. It is signed with a key that is made for this run,
 //! verified like all others, and called through [`Host::invoke`](crate::Host::invoke),
-//! all in a temporary folder. What must hold after every call is in `bench`.
+//! all in a temporary folder. What must hold of every call is in `called`, and
+//! what must hold after every row in `bench`.
 
 mod bench;
+mod called;
 mod corpus;
 mod ground;
 mod records;

@@ -205,6 +205,7 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
     )
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn signing(cause: SignError) -> Error {
     Error::new(
         Kind::Internal,
