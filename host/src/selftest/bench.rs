@@ -103,9 +103,7 @@ impl Bench {
         arguments: &[&str],
     ) -> Result<String, NotHeld> {
         self.load(skill, row).await?;
-        if row.rights == Rights::Read {
-            self.check_granted(skill, row).await?;
-        }
+        self.check_granted(skill, row).await?;
         let mut happened = String::new();
         for argument in arguments {
             let called = self.call(skill, &self.filled(argument), row).await?;
@@ -119,7 +117,7 @@ impl Bench {
         let path = self.lay(skill, row, Offer::Signed)?;
         match self.host.load(&path).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.kind(), Kind::ConfigInvalid | Kind::ConfigInsecure) => {
+            Err(error) if row.rights.are_folders() && is_refused_grant(&error) => {
                 Err(NotHeld::Skipped(format!(
                     "no folder can be granted here: {}",
                     error.message()
@@ -129,14 +127,16 @@ impl Bench {
         }
     }
 
-    /// That nothing can be opened would prove nothing if the skill could open
-    /// nothing at all.
+    /// That nothing can be opened or reached would prove nothing if the skill
+    /// could open and reach nothing at all.
     async fn check_granted(&self, skill: &SkillName, row: &Row) -> Result<(), NotHeld> {
-        if row.guest != corpus::OPENER {
-            return Ok(());
-        }
-        let called = self.call(skill, "rinside.txt", row).await?;
-        called.judge(Must::Tell(&[ALLOWED], None)).map(|_| ())
+        let (argument, told): (_, &[&str]) = match row.rights {
+            Rights::Read if row.guest == corpus::OPENER => ("rinside.txt", &[ALLOWED]),
+            Rights::OneOrigin => ("GET http://127.0.0.1:9/", &["connection", ALLOWED]),
+            _ => return Ok(()),
+        };
+        let called = self.call(skill, argument, row).await?;
+        called.judge(Must::Tell(told, None)).map(|_| ())
     }
 
     async fn offer(&self, skill: &SkillName, row: &Row, offer: Offer) -> Result<String, NotHeld> {
@@ -251,6 +251,11 @@ impl Bench {
     }
 }
 
+/// Whether the host will not or cannot grant what the bench wants it to.
+fn is_refused_grant(error: &Error) -> bool {
+    matches!(error.kind(), Kind::ConfigInvalid | Kind::ConfigInsecure)
+}
+
 /// What the operator grants a row.
 fn grant(row: &Row, ground: &Ground) -> Result<OperatorGrant> {
     let folder = |host: &Path, access| DirectoryGrant {
@@ -265,11 +270,11 @@ fn grant(row: &Row, ground: &Ground) -> Result<OperatorGrant> {
         _ => Vec::new(),
     };
     let origin = match row.rights {
-        Rights::AnyOrigin => Some("*".to_owned()),
-        Rights::Listener => Some(format!("http://127.0.0.1:{}", ground.port())),
+        Rights::AnyOrigin => Some("*"),
+        Rights::OneOrigin => Some("http://127.0.0.1:9"),
         _ => None,
     };
-    let rule = origin.map(|origin| origin.parse()).transpose();
+    let rule = origin.map(str::parse).transpose();
     let rule = rule.map_err(|problem: String| Error::new(Kind::Internal, problem))?;
     Ok(OperatorGrant {
         directories,

@@ -77,7 +77,7 @@ impl Ground {
             (Rights::Proc, _) => {
                 (!Path::new("/proc/self").exists()).then(|| "there is no `/proc`".to_owned())
             }
-            (Rights::AnyOrigin | Rights::Listener, _) => {
+            (Rights::AnyOrigin, _) => {
                 let cause = self.listener.as_ref().err()?;
                 Some(format!(
                     "nothing can listen on this machine's loopback: {cause}"

@@ -37,8 +37,15 @@ pub(super) enum Rights {
     Proc,
     /// `GET` of any origin.
     AnyOrigin,
-    /// `GET` of the bench's own listener.
-    Listener,
+    /// `GET` of one address of this machine where nobody listens.
+    OneOrigin,
+}
+
+impl Rights {
+    /// Whether it is a folder of the bench.
+    pub(super) const fn are_folders(self) -> bool {
+        matches!(self, Self::Read | Self::Write)
+    }
 }
 
 /// What is done with a skill.

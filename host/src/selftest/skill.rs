@@ -146,7 +146,7 @@ fn manifest(name: &SkillName, rights: Rights) -> Value {
         Rights::Read | Rights::Write | Rights::Proc => {
             json!({"filesystem": {"access": "read-write", "reason": reason}})
         }
-        Rights::AnyOrigin | Rights::Listener => {
+        Rights::AnyOrigin | Rights::OneOrigin => {
             json!({"http": {"origins": ["*"], "reason": reason}})
         }
     };

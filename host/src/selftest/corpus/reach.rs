@@ -125,12 +125,9 @@ pub(super) fn network() -> Vec<Row> {
         send(
             "N05",
             "uses a method that was not granted",
-            &[
-                "POST http://127.0.0.1:{port}/",
-                "DELETE http://127.0.0.1:{port}/",
-            ],
+            &["POST http://127.0.0.1:9/", "DELETE http://127.0.0.1:9/"],
         )
-        .granted(Rights::Listener),
+        .granted(Rights::OneOrigin),
         send(
             "N05",
             "sends a request without any grant",
