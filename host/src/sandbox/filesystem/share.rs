@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn r24_guests_leave_files_to_the_host_and_to_each_other() {
-        let meter = Meter::new(&Limits::default());
+        let meter = Meter::new(&Limits {
+            open_files: 1000,
+            ..Limits::default()
+        });
         let all = Descriptors::of(128);
         let take = |call: &mut Allowance| call.take(meter.hold(Budget::OpenFiles).unwrap());
         let mut greedy = Allowance::of(&all);
