@@ -1,11 +1,10 @@
 //! `skillhost selftest`: it passes here, and it fails where a limit is broken.
 
-use std::fs;
-
 use serde_json::Value;
 use skillhost::Setup;
 use skillhost::policy::directory::Access;
 use skillhost::selftest::{Outcome, Report, Selftest};
+use skillhost_tests::bench::compilation;
 
 use crate::desk::Desk;
 
@@ -108,7 +107,8 @@ fn it_needs_no_home_and_says_what_it_needs() {
     assert!(ran.stderr.contains("TMPDIR"), "{ran:#?}");
 }
 
-/// The rows with these ids, against a host that is weaker.
+/// The rows with these ids, against a host that is weaker. A test cannot compile
+/// in a process of its own program, so it says as well who does.
 async fn weakened(ids: &[&str], change: fn(&mut Setup)) -> Report {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let rows = Selftest::all().only(&ids).unwrap();
@@ -127,6 +127,7 @@ fn assert_failed(report: &Report, attack: &str, happened: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_whose_limits_are_broken_does_not_pass() {
     let report = weakened(&["R14", "R17"], |setup| {
+        setup.compile = compilation();
         for policy in setup.skills.values_mut() {
             policy.grant.limits.output = Some(64 << 20);
             policy.grant.limits.log = Some(64 << 20);
@@ -143,6 +144,7 @@ async fn a_host_whose_limits_are_broken_does_not_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_calls_too_late_does_not_pass() {
     let report = weakened(&["R20"], |setup| {
+        setup.compile = compilation();
         for policy in setup.skills.values_mut() {
             policy.grant.limits.timeout = Some(std::time::Duration::from_secs(1));
         }
@@ -161,6 +163,7 @@ async fn a_host_that_stops_calls_too_late_does_not_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_grants_too_much_does_not_pass() {
     let report = weakened(&["F07"], |setup| {
+        setup.compile = compilation();
         for policy in setup.skills.values_mut() {
             for directory in &mut policy.grant.directories {
                 directory.access = Access::ReadWrite;
