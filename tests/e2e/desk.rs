@@ -152,6 +152,13 @@ impl Desk {
         Assistant::start(&mut shell, &Value::Object(Map::new()))
     }
 
+    /// Starts the command, and lets nobody see what it says.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[], arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null()).spawn().unwrap()
+    }
+
     fn command(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
         self.program(PROGRAM, variables, arguments)
     }
