@@ -243,7 +243,8 @@ impl Workshop {
             return Ok(Arc::new(Code { component }));
         }
         let code = self.compile(artifact.bytes())?;
-        let component = code.map(&self.engine).map_err(|cause| unfit(&cause))?;
+        let component = code.map(&self.engine);
+        let component = component.map_err(|cause| unfit(&code, &cause))?;
         if let Some(shelf) = shelf
             && let Err(cause) = shelf.keep(digest, self.fingerprint, code.bytes())
         {
@@ -321,8 +322,12 @@ fn invalid(complaint: &str) -> Failure {
     .into()
 }
 
-/// What the compiler made is no code for this engine.
-fn unfit(cause: &wasmtime::Error) -> Failure {
+/// What was compiled cannot be run: it wants more than any sandbox has, such as
+/// a table of a billion elements, or it is no machine code at all.
+fn unfit(code: &MachineCode, cause: &wasmtime::Error) -> Failure {
+    if code.is_component() {
+        return invalid(&format!("{cause:#}"));
+    }
     Error::new(Kind::Internal, "What the compiler made cannot be used.")
         .with_hint("Let the compiler be a `skillhost` of the same version.")
         .with_internal(format_args!("{cause:#}"))

@@ -1,7 +1,7 @@
 //! Bytes → machine code: the one `unsafe` of this project.
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Precompiled};
 
 use super::sealed::Sealed;
 
@@ -20,6 +20,12 @@ impl MachineCode {
     /// The bytes.
     pub(super) const fn bytes(&self) -> &Sealed {
         &self.0
+    }
+
+    /// Whether it claims to be a component that was compiled.
+    pub(super) fn is_component(&self) -> bool {
+        let found = Engine::detect_precompiled_file(self.0.path());
+        matches!(found, Ok(Some(Precompiled::Component)))
     }
 
     /// Maps the code, so that it can be called.
