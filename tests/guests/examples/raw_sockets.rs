@@ -18,31 +18,28 @@ fn exchange(address: String, text: String) -> Result<String> {
 
 /// Tries a connection to each address, and says what came of it.
 #[tool]
-fn probe(addresses: Vec<String>) -> Vec<String> {
-    addresses
-        .iter()
-        .map(|address| outcome(connect(address).map(drop)))
-        .collect()
+fn probe(addresses: Vec<String>) -> Result<Vec<String>> {
+    let try_one = |address: &String| outcome(connect(address).map(drop));
+    Ok(addresses.iter().map(try_one).collect())
 }
 
 /// Connects that often and keeps all of it.
 #[tool]
-fn hold(address: String, count: usize) -> Vec<String> {
+fn hold(address: String, count: usize) -> Result<Vec<String>> {
     let mut kept = Vec::new();
     let mut try_one = || {
         let stream = connect(&address)?;
         kept.push(stream);
         Ok(())
     };
-    (0..count).map(|_| outcome(try_one())).collect()
+    Ok((0..count).map(|_| outcome(try_one())).collect())
 }
 
 /// Connects and closes that often.
 #[tool]
-fn reconnect(address: String, count: usize) -> Vec<String> {
-    (0..count)
-        .map(|_| outcome(connect(&address).map(drop)))
-        .collect()
+fn reconnect(address: String, count: usize) -> Result<Vec<String>> {
+    let try_one = |_| outcome(connect(&address).map(drop));
+    Ok((0..count).map(try_one).collect())
 }
 
 /// Sends a datagram and returns the one that comes back.
@@ -74,7 +71,7 @@ fn accept(address: String) -> Result<String> {
 
 /// Says what comes of listening on each address.
 #[tool]
-fn listen(addresses: Vec<String>, udp: bool) -> Vec<String> {
+fn listen(addresses: Vec<String>, udp: bool) -> Result<Vec<String>> {
     let try_one = |address: &String| {
         if udp {
             outcome(UdpSocket::bind(address).map(drop))
@@ -82,13 +79,13 @@ fn listen(addresses: Vec<String>, udp: bool) -> Vec<String> {
             outcome(TcpListener::bind(address).map(drop))
         }
     };
-    addresses.iter().map(try_one).collect()
+    Ok(addresses.iter().map(try_one).collect())
 }
 
 /// The addresses of each name, or what went wrong.
 #[tool]
-fn resolve(names: Vec<String>) -> Vec<String> {
-    names.iter().map(|name| addresses(name)).collect()
+fn resolve(names: Vec<String>) -> Result<Vec<String>> {
+    Ok(names.iter().map(|name| addresses(name)).collect())
 }
 
 fn addresses(name: &str) -> String {
