@@ -67,10 +67,11 @@ fn r24_a_host_with_few_descriptors_serves_on() {
 #[test]
 fn r23_a_file_over_the_size_limit_of_the_process_ends_no_host() {
     let desk = desk(&["disk_filler", "echo"]);
-    // 512 blocks of 512 bytes, or of 1,024 in some shells.
-    let mut assistant = desk.serve_within("ulimit -f 512");
+    // 4,096 blocks of 512 bytes, or of 1,024 in some shells: machine code passes
+    // through files in memory, which count as well.
+    let mut assistant = desk.serve_within("ulimit -f 4096");
     for way in ["stream", "append", "grow", "write"] {
-        let much = json!({"way": way, "times": 1000});
+        let much = json!({"way": way, "times": 2000});
         let filled = structured(&mut assistant, "disk-filler_fill", &much);
         assert_eq!(filled["error"], "file-too-large", "{way}: {filled}");
         let answer = assistant.call("echo_echo", &json!({"text": "canary"}));
@@ -78,5 +79,5 @@ fn r23_a_file_over_the_size_limit_of_the_process_ends_no_host() {
     }
     drop(assistant.end());
     let size = fs::metadata(desk.path("files/filled")).unwrap().len();
-    assert!(size <= 512 * 1024, "{size}");
+    assert!(size <= 4096 * 1024, "{size}");
 }
