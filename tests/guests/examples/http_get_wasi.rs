@@ -61,6 +61,7 @@ fn flood(authority: String, count: usize) -> Result<Vec<String>> {
         let refused = |()| Error::invalid_arguments("The address was refused as it is written.");
         request.set_scheme(Some(&Scheme::Http)).map_err(refused)?;
         request.set_authority(Some(&authority)).map_err(refused)?;
+        request.set_path_with_query(Some("/")).map_err(refused)?;
         handle(request, None).map_err(|code| Error::failed(format!("{code:?}")))
     };
     let pending = (0..count).map(ask).collect::<Result<Vec<_>>>()?;
@@ -156,6 +157,7 @@ fn post(authority: &str, fields: Fields) -> Result<OutgoingRequest> {
     request.set_method(&Method::Post).map_err(refused)?;
     request.set_scheme(Some(&Scheme::Http)).map_err(refused)?;
     request.set_authority(Some(authority)).map_err(refused)?;
+    request.set_path_with_query(Some("/")).map_err(refused)?;
     Ok(request)
 }
 
