@@ -147,7 +147,10 @@ async fn serve(
         Reply::ByPath(files) => files.reply(&head),
         other => other,
     };
+    let length = declared_length(&head);
     heads.lock().unwrap().push(head);
+    // Who closes a connection with a request unread on it takes back its answer.
+    stream.read_exact(&mut vec![0; length]).await?;
     match reply {
         Reply::Once(bytes) => {
             stream.write_all(&bytes).await?;
@@ -172,6 +175,13 @@ async fn serve(
         }
         Reply::ByPath(_) => unreachable!("a path has a reply of its own"),
     }
+}
+
+/// How long the request says that its body is.
+fn declared_length(head: &str) -> usize {
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    let declared = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    declared.map_or(0, |(_, length)| length.parse().unwrap())
 }
 
 async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
