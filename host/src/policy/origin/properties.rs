@@ -102,12 +102,10 @@ fn host_of(uri: &Uri) -> Option<Host> {
     if let Some(inside) = host.strip_prefix('[') {
         return Some(Host::Ipv6(inside.strip_suffix(']')?.parse().ok()?));
     }
+    let host = host.strip_suffix('.').unwrap_or(&host);
     match host.parse() {
         Ok(ip) => Some(Host::Ipv4(ip)),
-        Err(_name) => {
-            let name = host.strip_suffix('.').unwrap_or(&host);
-            Some(Host::Domain(name.to_owned()))
-        }
+        Err(_name) => Some(Host::Domain(host.to_owned())),
     }
 }
 

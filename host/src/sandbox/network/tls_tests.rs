@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,8 +18,9 @@ struct Authority {
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().der().clone();
@@ -97,7 +98,7 @@ async fn judged(
 
 #[tokio::test]
 async fn n15_a_good_certificate_of_a_trusted_authority_is_accepted() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     for name in ["good.test", "127.0.0.1"] {
         let identity = authority.issue(name, |_| {});
         assert_eq!(
@@ -110,7 +111,7 @@ async fn n15_a_good_certificate_of_a_trusted_authority_is_accepted() {
 
 #[tokio::test]
 async fn n15_an_expired_certificate_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     let identity = authority.issue("good.test", |params| {
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(2001, 1, 1);
@@ -124,7 +125,7 @@ async fn n15_an_expired_certificate_is_refused() {
 
 #[tokio::test]
 async fn n15_a_certificate_that_is_not_valid_yet_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     let identity = authority.issue("good.test", |params| {
         params.not_before = date_time_ymd(3000, 1, 1);
         params.not_after = date_time_ymd(3001, 1, 1);
@@ -138,7 +139,7 @@ async fn n15_a_certificate_that_is_not_valid_yet_is_refused() {
 
 #[tokio::test]
 async fn n15_a_certificate_for_another_name_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     for (certified, dialled) in [
         ("evil.test", "good.test"),
         ("good.test", "evilgood.test"),
@@ -154,7 +155,7 @@ async fn n15_a_certificate_for_another_name_is_refused() {
 
 #[tokio::test]
 async fn n15_an_unknown_authority_is_refused() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new("one"), Authority::new("other"));
     let identity = other.issue("good.test", |_| {});
     let why = judged(authority.client(), "good.test", identity).await;
     assert_eq!(why, Some(CertificateError::UnknownIssuer));
@@ -166,7 +167,7 @@ async fn n15_a_certificate_that_signs_itself_is_refused() {
     let params = CertificateParams::new(vec!["good.test".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap().der().clone();
     let why = judged(
-        Authority::new().client(),
+        Authority::new("one").client(),
         "good.test",
         (vec![certificate], key.into()),
     )
@@ -176,7 +177,7 @@ async fn n15_a_certificate_that_signs_itself_is_refused() {
 
 #[tokio::test]
 async fn n15_a_guests_connection_trusts_no_authority_but_the_public_ones() {
-    let identity = Authority::new().issue("good.test", |_| {});
+    let identity = Authority::new("one").issue("good.test", |_| {});
     let address = server(identity).await;
     let host = Host::parse("good.test").unwrap();
     let why = refusal(encrypt(&host, stream(address).await).await);
