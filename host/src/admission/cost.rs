@@ -9,6 +9,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::pattern;
+use crate::invocation::count;
+
 /// The most evaluations that one value may cause. Schemas of real tools cause
 /// tens.
 const MAX_PER_VALUE: u64 = 10_000;
@@ -51,9 +54,16 @@ const APPLICATORS: [&str; 18] = [
     "$ref",
 ];
 
-/// Evaluations that one value can cause.
+/// Keywords of which each part may be compared with each value.
+const COMPARED: [&str; 4] = ["enum", "const", "required", "dependentRequired"];
+
+/// What one value can cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cost(u64);
+pub(super) struct Cost {
+    evaluations: u64,
+    /// Whether keys are matched with patterns as well.
+    matches_keys: bool,
+}
 
 impl Cost {
     /// Counts the evaluations of a schema.
@@ -68,6 +78,7 @@ impl Cost {
             known: HashMap::new(),
             open: Vec::new(),
             recursive: false,
+            matches_keys: false,
         };
         let cost = counter.count(schema, 0)?;
         if counter.recursive && !only_safe_applicators(schema) {
@@ -81,12 +92,20 @@ impl Cost {
                 "one value can cause more than {MAX_PER_VALUE} checks"
             ));
         }
-        Ok(Self(cost))
+        Ok(Self {
+            evaluations: cost,
+            matches_keys: counter.matches_keys,
+        })
     }
 
     /// Whether that many values can be checked in about a second.
     pub(super) const fn allows(self, values: u64) -> bool {
-        self.0.saturating_mul(values) <= MAX_PER_CHECK
+        self.evaluations.saturating_mul(values) <= MAX_PER_CHECK
+    }
+
+    /// Whether the keys of a value can be matched in about a second.
+    pub(super) fn allows_keys(self, value: &Value) -> bool {
+        !self.matches_keys || pattern::allows_keys(pattern::keys(value), self.evaluations)
     }
 }
 
@@ -97,6 +116,7 @@ struct Counter<'a> {
     /// Targets that are being counted.
     open: Vec<&'a str>,
     recursive: bool,
+    matches_keys: bool,
 }
 
 impl<'a> Counter<'a> {
@@ -112,7 +132,11 @@ impl<'a> Counter<'a> {
             let part = match keyword.as_str() {
                 "$ref" => self.count_reference(value, depth)?,
                 "$dynamicRef" | "$recursiveRef" => return Err(format!("it uses `{keyword}`")),
-                keyword if APPLICATORS.contains(&keyword) => self.count_all(value, depth)?,
+                keyword if APPLICATORS.contains(&keyword) => {
+                    self.matches_keys |= keyword == "patternProperties";
+                    self.count_all(value, depth)?
+                }
+                keyword if COMPARED.contains(&keyword) => count(value),
                 _ => 1,
             };
             cost = cost.saturating_add(part);
@@ -199,7 +223,7 @@ mod tests {
             "required": ["text"],
         });
         let cost = Cost::of(&schema).unwrap();
-        assert!(cost.0 < 40, "{cost:?}");
+        assert!(cost.evaluations < 40, "{cost:?}");
         assert!(cost.allows(100_000) && !cost.allows(10_000_000));
     }
 
@@ -231,6 +255,24 @@ mod tests {
             "anyOf": [{"items": {"$ref": "#/$defs/node"}}, {"items": {"$ref": "#/$defs/node"}}],
         }}});
         assert!(Cost::of(&twice).unwrap_err().contains("refers to itself"));
+    }
+
+    #[test]
+    fn i06_each_value_of_a_list_counts() {
+        let options: Vec<u32> = (0..5_000).collect();
+        let cost = Cost::of(&json!({"items": {"enum": options}})).unwrap();
+        assert!(cost.allows(3_000) && !cost.allows(5_000));
+        let names: Vec<String> = (0..20_000).map(|it| it.to_string()).collect();
+        assert!(Cost::of(&json!({"required": names})).is_err());
+    }
+
+    #[test]
+    fn i06_long_keys_are_not_matched() {
+        let cost = Cost::of(&json!({"patternProperties": {"^x-": {}}})).unwrap();
+        assert!(cost.allows_keys(&json!({"x-a": [{"y": 1}]})));
+        assert!(!cost.allows_keys(&json!({"a": [{"x".repeat(500_000): 1}]})));
+        let cost = Cost::of(&json!({"properties": {}})).unwrap();
+        assert!(cost.allows_keys(&json!({"x".repeat(500_000): 1})));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub(crate) mod capacity;
 mod cost;
+mod pattern;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
@@ -16,9 +17,6 @@ use crate::error::{Error, Kind, Result};
 use crate::invocation::{Input, MAX_VALUES, count};
 use crate::manifest::text::one_line;
 use crate::manifest::{Manifest, Tool};
-
-/// The largest automaton that a pattern may need, in bytes.
-const MAX_PATTERN: usize = 1024 * 1024;
 
 /// The longest part of a value that is repeated in an error, in characters.
 const MAX_SHOWN: usize = 200;
@@ -152,7 +150,8 @@ impl Schema {
         let cost = Cost::of(schema)?;
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
+            .with_pattern_options(PatternOptions::regex().size_limit(pattern::MAX_KEY_SIZE))
+            .with_keyword("pattern", pattern::keyword())
             .build(schema)
             .map_err(|cause| cause.to_string())?;
         Ok(Self { validator, cost })
@@ -160,10 +159,17 @@ impl Schema {
 
     /// The first violation in words, if there is one.
     fn violation(&self, value: &Value) -> Option<String> {
-        self.validator
-            .validate(value)
-            .err()
-            .map(|error| violation(&error))
+        let too_much = || Some("it has too much text to be matched with its patterns".to_owned());
+        if !self.cost.allows_keys(value) {
+            return too_much();
+        }
+        let found = pattern::bounded(|| {
+            self.validator
+                .validate(value)
+                .err()
+                .map(|it| violation(&it))
+        });
+        found.unwrap_or_else(too_much)
     }
 }
 
