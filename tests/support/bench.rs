@@ -1,6 +1,7 @@
 //! A host with captured events, and what must hold after every call.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,20 +10,24 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use skillhost::compile::{CACHE_SIZE, CacheSettings, Compilation, CompileLimits, Worker};
 use skillhost::event::Usage;
-use skillhost::invocation::{Input, Invocation};
+use skillhost::invocation::{Input, Invocation, Principal};
 use skillhost::policy::OperatorGrant;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Answer, Error, Host, Kind, Loaded, Setup};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
-use crate::{Records, guests, pack};
+pub use crate::oracles::SECRET;
+use crate::oracles::{self, Held};
+use crate::tree::snapshot;
+use crate::{Records, alone, guests, pack};
 
-/// Stands in host paths and in another skill's settings; no call may show it.
-pub const SECRET: &str = "SKH_CANARY_9b1f";
+/// How soon everything of a call is given back.
+const SOON: Duration = Duration::from_secs(2);
 
-/// How much longer than its deadline a call may take.
-const GRACE: Duration = Duration::from_millis(250);
+/// The longest pause between two calls of the canary beside an attack.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A host, the folder of its skills, and what it recorded.
 #[derive(Debug)]
@@ -32,6 +37,15 @@ pub struct Bench {
     host: Host,
     records: Records,
     timeout: Duration,
+    stranger: Stranger,
+}
+
+/// What no skill is granted: a folder with a secret in it, and a listener.
+#[derive(Debug)]
+struct Stranger {
+    folder: TempDir,
+    before: oracles::Tree,
+    listener: TcpListener,
 }
 
 /// What came of a call.
@@ -81,6 +95,7 @@ impl Bench {
             host: Host::new(setup).unwrap(),
             records,
             timeout,
+            stranger: Stranger::new(),
         }
     }
 
@@ -113,6 +128,20 @@ impl Bench {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A folder that no skill is granted. Whatever is done to it is found out
+    /// when the bench is dropped.
+    #[must_use]
+    pub fn strange_folder(&self) -> &Path {
+        self.stranger.folder.path()
+    }
+
+    /// Where somebody listens whom no skill is granted. A connection is found
+    /// out when the bench is dropped.
+    #[must_use]
+    pub fn strange_address(&self) -> SocketAddr {
+        self.stranger.listener.local_addr().unwrap()
     }
 
     /// Writes a signed component, and loads it.
@@ -149,13 +178,11 @@ impl Bench {
         error
     }
 
-    /// Calls a tool of a Rust guest, checks what must hold after every call,
-    /// and sees that the host still serves the canary.
+    /// Calls a tool of a Rust guest, and checks what must hold during and after
+    /// every call.
     pub async fn call(&self, guest: &str, tool: &str, input: Value) -> Called {
         self.ensure_loaded(guest).await;
-        let called = self.invoke(invocation(guest, tool, input)).await;
-        self.assert_serving().await;
-        called
+        self.attack(invocation(guest, tool, input)).await
     }
 
     /// Like [`call`](Self::call), for a guest in WebAssembly text.
@@ -164,26 +191,51 @@ impl Bench {
         self.load(&pack::skill_name(guest), &component)
             .await
             .unwrap();
-        let called = self.invoke(invocation(guest, "run", json!({}))).await;
+        self.attack(invocation(guest, "run", json!({}))).await
+    }
+
+    /// Likewise, for a component that embeds no manifest.
+    pub async fn call_component(&self, component: &[u8]) -> Called {
+        let skill = pack::with_manifest(component, pack::plain_source("component"));
+        self.load("component", &skill).await.unwrap();
+        self.attack(invocation("component", "run", json!({}))).await
+    }
+
+    /// Makes a call beside which the canary is called, and sees that nothing is
+    /// left of it.
+    pub async fn attack(&self, invocation: Invocation) -> Called {
         self.assert_serving().await;
+        let files = everything_in(self.folder());
+        let tasks = alone::tasks();
+        let over = Notify::new();
+        let attack = async {
+            let called = self.invoke(invocation).await;
+            over.notify_one();
+            called
+        };
+        let (called, ()) = tokio::join!(attack, self.sing_until(&over));
+        self.assert_serving().await;
+        let after = everything_in(self.folder());
+        oracles::o6_untouched(&files, &after).unwrap();
+        given_back(tasks).await;
         called
     }
 
     /// Makes a call and checks what must hold after every call.
     pub async fn invoke(&self, invocation: Invocation) -> Called {
+        let called = self.timed(invocation).await;
+        oracles::o7_no_secret(&called.seen()).unwrap();
+        called
+    }
+
+    async fn timed(&self, invocation: Invocation) -> Called {
         let start = now();
         let answer = self.host.invoke(invocation).await;
         let took = start.elapsed();
         let events = self.records.of(&answer.invocation);
-        let called = Called { answer, events };
-        called.check_record();
-        called.check_secret();
-        assert!(
-            took <= self.timeout + GRACE,
-            "took {took:?} of {:?}",
-            self.timeout
-        );
-        called
+        oracles::o1_one_answer(&answer, &events).unwrap();
+        oracles::o2_in_time(took, self.timeout).unwrap();
+        Called { answer, events }
     }
 
     /// Loads a Rust guest, unless it is loaded already.
@@ -200,13 +252,31 @@ impl Bench {
         self.load(&name, &pack::rust(guest)).await.unwrap();
     }
 
-    /// The honest skill of another author answers.
+    /// The honest skill of another author answers another caller. What it is
+    /// given is nobody else's to see.
     pub async fn assert_serving(&self) {
         self.ensure_loaded("echo").await;
-        let called = self
-            .invoke(invocation("echo", "echo", json!({"text": "canary"})))
-            .await;
-        assert_eq!(called.text(), "canary");
+        let mut call = invocation("echo", "echo", json!({"text": SECRET}));
+        call.principal = Principal::Stdio;
+        let start = now();
+        let called = self.timed(call).await;
+        let took = start.elapsed();
+        let heard = called.answer.outcome.as_ref().map(|_| called.text());
+        oracles::o5_canary_sings(heard.as_deref().map_err(|it| *it), SECRET, took).unwrap();
+        oracles::o7_no_secret(&format!("{:?}", called.events)).unwrap();
+    }
+
+    /// Calls the canary until an attack is over.
+    async fn sing_until(&self, over: &Notify) {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            tokio::select! {
+                biased;
+                () = over.notified() => return,
+                () = tokio::time::sleep(pause) => self.assert_serving().await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// The path of a loaded skill.
@@ -228,19 +298,49 @@ impl Bench {
     }
 }
 
-/// After the last call the records count up without a gap, and the host did
-/// not panic.
+/// After the last call the records count up without a gap, the host did not
+/// panic, and nobody was where nobody may be.
 impl Drop for Bench {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
-        let sequence = self.records.sequence();
-        assert!(
-            sequence.iter().copied().eq(0..sequence.len() as u64),
-            "{sequence:?}"
-        );
-        assert_eq!(self.records.named("host.panicked"), Vec::<Value>::new());
+        oracles::o8_without_gap(&self.records.sequence()).unwrap();
+        oracles::o9_no_panic(&self.records.all()).unwrap();
+        let after = everything_in(self.strange_folder());
+        oracles::o6_untouched(&self.stranger.before, &after).unwrap();
+        oracles::o6_unheard(&self.stranger.listener).unwrap();
+    }
+}
+
+impl Stranger {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self {
+            before: everything_in(folder.path()),
+            folder,
+            listener,
+        }
+    }
+}
+
+fn everything_in(folder: &Path) -> oracles::Tree {
+    snapshot(folder, Path::new(""))
+}
+
+/// Tasks of this runtime are soon no more than there were.
+async fn given_back(tasks: usize) {
+    let held = |tasks| Held {
+        tasks,
+        ..Held::default()
+    };
+    let end = now() + SOON;
+    while let Err(left) = oracles::o4_nothing_left(held(tasks), held(alone::tasks())) {
+        assert!(now() < end, "{left}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -379,24 +479,13 @@ impl Called {
         self
     }
 
-    /// One start, one end, and the end says what the answer says.
-    fn check_record(&self) {
-        let started = self.event("invocation.started");
-        assert_eq!(Some(started), self.events.first());
-        let finished = self.event("invocation.finished");
-        assert_eq!(Some(finished), self.events.last());
-        let kind = self.answer.outcome.as_ref().err().map(Error::kind);
-        assert_eq!(finished.get("kind").cloned(), kind.map(|kind| json!(kind)));
-    }
-
-    /// Neither the caller nor the log sees what belongs to others.
-    fn check_secret(&self) {
-        let seen = format!(
+    /// All that the caller, the operator and the log see.
+    fn seen(&self) -> String {
+        format!(
             "{} {:?} {:?}",
             self.json(),
             self.answer.diagnostics,
             self.events
-        );
-        assert!(!seen.contains(SECRET), "{seen}");
+        )
     }
 }

@@ -64,15 +64,70 @@ pub fn text(guest: &str) -> Vec<u8> {
 /// Like [`text`], with more parts that are instantiated before the guest.
 #[must_use]
 pub fn text_with(guest: &str, parts: &str) -> Vec<u8> {
-    let read = |name: &str| fs::read_to_string(folder().join("wat").join(name));
-    let guest = format!(
-        "{}\n;; PARTS\n{parts}",
-        read(&format!("{guest}.wat")).unwrap()
-    );
-    let component = compose(&read("tools.wat").unwrap(), &guest, |name| {
-        read(&format!("../../../host/selftest/interfaces/{name}.wat"))
+    core_with(&read_text(&format!("{guest}.wat")), parts)
+}
+
+/// Like [`text_with`], with the text of the core module itself.
+#[must_use]
+pub fn core_with(core: &str, parts: &str) -> Vec<u8> {
+    let guest = format!("{core}\n;; PARTS\n{parts}");
+    let component = compose(&read_text("tools.wat"), &guest, |name| {
+        let path = format!("../../../host/selftest/interfaces/{name}.wat");
+        fs::read_to_string(folder().join("wat").join(path))
     });
     assemble(&component.unwrap())
+}
+
+/// A core module like `wat/honest.wat` whose functions also do these things.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Core<'a> {
+    /// Before anything else.
+    pub start: &'a str,
+    /// While it is given its arguments.
+    pub realloc: &'a str,
+    /// In the tool.
+    pub call: &'a str,
+    /// After it has answered.
+    pub post: &'a str,
+    /// Further parts of the module: functions, data.
+    pub parts: &'a str,
+    /// Pages of memory, beside the two that `honest` has.
+    pub pages: u32,
+}
+
+impl Core<'_> {
+    /// As WebAssembly text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self {
+            start,
+            realloc,
+            call,
+            post,
+            parts,
+            pages,
+        } = self;
+        format!(
+            r#"(memory (export "memory") {})
+            (func $start {start}) (start $start)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc} i32.const 4096)
+            (func (export "call") (param i32 i32 i32 i32) (result i32) {call} i32.const 1024)
+            (func (export "post") (param i32) {post})
+            {parts}"#,
+            pages + 2,
+        )
+    }
+
+    /// As a component.
+    #[must_use]
+    pub fn component(&self) -> Vec<u8> {
+        core_with(&self.text(), "")
+    }
+}
+
+fn read_text(name: &str) -> String {
+    let path = folder().join("wat").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
 }
 
 /// The binary form of a module or component.

@@ -9,11 +9,13 @@
     reason = "a test that cannot be set up fails"
 )]
 
+pub mod alone;
 pub mod assistant;
 pub mod bench;
 pub mod guests;
 pub mod network;
 pub mod operator;
+pub mod oracles;
 pub mod pack;
 pub mod records;
 pub mod says;
@@ -22,6 +24,7 @@ pub mod stage;
 pub mod tree;
 pub mod tuf;
 
+pub use alone::{Scale, alone};
 pub use assistant::Assistant;
 pub use bench::{Bench, Called, grant};
 pub use network::FakeNetwork;
