@@ -47,6 +47,9 @@ mod trust;
 // The host itself.
 mod host;
 
+// What must hold after each of these, and that it would be noticed if not.
+mod oracles;
+
 use ambient::*;
 use components::*;
 use compute::*;

@@ -1,10 +1,14 @@
 //! I07, I08, I09 and S23: what a component says about itself.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use skillhost::Kind::{ComponentInvalid, ConfigInvalid, ManifestInvalid};
+use skillhost::Kind::{ComponentInvalid, ConfigInvalid, InvalidOutput, ManifestInvalid};
 use skillhost::manifest::section;
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, guests};
+use skillhost_tests::{Bench, Scale, alone, guests};
+
+use crate::output::structured;
 
 fn manifest(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut manifest = json!({
@@ -154,6 +158,84 @@ async fn i06_a_schema_that_multiplies_is_refused() {
         assert_eq!(error.kind(), ManifestInvalid, "{field}");
     }
     bench.assert_serving().await;
+}
+
+/// A skill promises what takes long to check, and then says something that
+/// makes it take as long as it can. The check is no part of its fuel.
+#[tokio::test(flavor = "multi_thread")]
+async fn i06_what_a_skill_answers_is_checked_in_little_time() {
+    let bench = Bench::with(|setup| setup.limits.timeout = Duration::from_secs(5));
+    let mut random = fastrand::Rng::with_seed(7);
+    let letters: String = (0..900_000)
+        .map(|_| random.choice(['a', 'b']).unwrap())
+        .collect();
+    let text = json!({"a": letters}).to_string();
+    let key = json!({letters: 1}).to_string();
+    let numbers = format!("{{\"a\":[{}]}}", vec!["7"; 400_000].join(","));
+    let many = vec!["a[ab]{100}c"; 100];
+    let each = |pattern: &&str| json!({"pattern": pattern});
+    let (pattern, object) = (
+        "a[ab]{5000}c",
+        |a: Value| json!({"type": "object", "properties": {"a": a}}),
+    );
+    for (schema, answer) in [
+        (object(json!({"pattern": pattern})), &text),
+        (object(json!({"not": {"pattern": pattern}})), &text),
+        (
+            object(json!({"allOf": many.iter().map(each).collect::<Vec<_>>()})),
+            &text,
+        ),
+        (
+            json!({"type": "object", "propertyNames": {"pattern": pattern}}),
+            &key,
+        ),
+        (
+            json!({"type": "object", "patternProperties": {pattern: {}}}),
+            &key,
+        ),
+        (
+            object(json!({"items": {"enum": (10_000..20_000).collect::<Vec<_>>()}})),
+            &numbers,
+        ),
+    ] {
+        let what = schema.to_string();
+        let manifest = json!({
+            "format": 1, "name": "honest", "version": "1.0.0", "description": "",
+            "tools": [{
+                "name": "run", "description": "",
+                "input_schema": {"type": "object"}, "output_schema": schema,
+            }],
+        });
+        let code = structured(answer);
+        let component = section::append(&code, manifest.to_string().as_bytes());
+        match bench.load("honest", &component).await {
+            Err(error) => assert_eq!(error.kind(), ManifestInvalid, "{what:.200}"),
+            Ok(_) => {
+                let called = bench.attack(invocation("honest", "run", json!({}))).await;
+                assert_eq!(called.kind(), InvalidOutput, "{what:.200}");
+            }
+        }
+    }
+}
+
+/// Patterns are kept for as long as a skill is loaded.
+#[test]
+fn i06_patterns_take_little_memory() {
+    alone("manifests::i06_patterns_take_little_memory", || async {
+        let bench = Bench::new();
+        bench.assert_serving().await;
+        let patterns: Vec<Value> = (0..2_000)
+            .map(|number| json!({"pattern": format!("a[ab]{{5000}}{number}")}))
+            .collect();
+        let component = manifest(|it| {
+            it["tools"][0]["input_schema"] =
+                json!({"type": "object", "properties": {"a": {"anyOf": patterns}}});
+        });
+        let scale = Scale::begin();
+        let refused = bench.load("honest", &component).await.unwrap_err();
+        assert_eq!(refused.kind(), ManifestInvalid);
+        scale.end(32 << 20, Duration::from_secs(5)).await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
-//! R14, R16, R17, I10 and I12: what a guest says.
+//! R07, R14, R16, R17, I10 and I12: what a guest says.
 
 use std::time::Duration;
 
 use serde_json::json;
 use skillhost::Kind::{DeadlineExceeded, HostcallLimit, InvalidOutput, OutputLimit, Trapped};
-use skillhost_tests::Bench;
+use skillhost_tests::guests::Core;
+use skillhost_tests::{Bench, Scale, alone};
+
+const MIB: u64 = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn print_forever() {
@@ -134,4 +137,138 @@ pub(crate) async fn result_discriminant() {
 pub(crate) async fn result_endless() {
     let called = Bench::new().call_text("result_endless").await;
     called.expect(Trapped, &["guest.trapped"]);
+}
+
+/// Two gibibytes are written, and what is kept of them is what may be.
+#[test]
+fn r16_a_flood_is_counted_and_not_kept() {
+    alone("output::r16_a_flood_is_counted_and_not_kept", || async {
+        let bench = Bench::new();
+        bench
+            .call("print_forever", "flood", json!({"mebibytes": 0}))
+            .await;
+        let scale = Scale::begin();
+        let called = bench
+            .call("print_forever", "flood", json!({"mebibytes": 1024}))
+            .await;
+        assert_eq!(called.text(), "still here");
+        assert_eq!(called.between(), ["output.truncated", "output.truncated"]);
+        for event in &called.events[1..3] {
+            assert_eq!(event["dropped"], (1024 * MIB) - (64 << 10));
+        }
+        assert_eq!(called.usage().spent.stdout_bytes, 1024 * MIB);
+        scale.end(16 * MIB, Duration::from_secs(30)).await;
+    });
+}
+
+/// A million lines are logged; the record of the call stays as small as any.
+#[test]
+fn r17_a_million_lines_leave_a_small_record() {
+    alone(
+        "output::r17_a_million_lines_leave_a_small_record",
+        || async {
+            let bench = Bench::new();
+            bench
+                .call("log_forever", "log-lines", json!({"lines": 0}))
+                .await;
+            let scale = Scale::begin();
+            let called = bench
+                .call("log_forever", "log-lines", json!({"lines": 1_000_000}))
+                .await;
+            assert_eq!(called.between(), ["output.truncated"]);
+            assert_eq!(called.answer.diagnostics.lines.len(), 200);
+            let recorded: usize = called
+                .events
+                .iter()
+                .map(|event| event.to_string().len())
+                .sum();
+            assert!(recorded < 8 << 10, "{recorded}");
+            scale.end(16 * MIB, Duration::from_secs(30)).await;
+        },
+    );
+}
+
+/// An answer in which one text of the guest's memory stands a thousand times:
+/// the host would have to copy each.
+#[test]
+fn r14_a_text_that_is_named_often_is_counted_each_time() {
+    alone(
+        "output::r14_a_text_that_is_named_often_is_counted_each_time",
+        || async {
+            let bench = Bench::new();
+            bench.assert_serving().await;
+            for (blocks, text) in [(1000, 1 << 20), (5_000_000, 0), (3, 1 << 20)] {
+                let component = repeating(blocks, text);
+                let scale = Scale::begin();
+                let called = bench.call_component(&component).await;
+                called.expect(HostcallLimit, &["limit.exceeded"]);
+                let guest = called.usage().memory_bytes;
+                scale.end(guest + 16 * MIB, Duration::from_secs(20)).await;
+            }
+        },
+    );
+}
+
+/// Answers with so many blocks, each of which is the same text of that length.
+/// A block takes 44 bytes of memory: which kind, where, and how long.
+fn repeating(blocks: u32, text: u32) -> Vec<u8> {
+    let place = 1 << 21;
+    let write = format!(
+        "(local $block i32) (local $left i32)
+        (i32.store (i32.const 1036) (i32.const {place})) (i32.store (i32.const 1040) (i32.const {blocks}))
+        (local.set $block (i32.const {place})) (local.set $left (i32.const {blocks}))
+        (loop
+          (i32.store offset=4 (local.get $block) (i32.const 65536))
+          (i32.store offset=8 (local.get $block) (i32.const {text}))
+          (local.set $block (i32.add (local.get $block) (i32.const 44)))
+          (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+          (br_if 0 (local.get $left)))"
+    );
+    let memory = place + blocks * 44;
+    Core {
+        call: &write,
+        pages: memory.div_ceil(64 << 10),
+        ..Core::default()
+    }
+    .component()
+}
+
+/// What a tool answers as JSON is read with bounds: depth, size, one meaning.
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_json_of_a_guest_cannot_bring_the_host_down() {
+    let bench = Bench::new();
+    let deep = ("[".repeat(100_000), InvalidOutput);
+    let closed = ("[".repeat(200) + &"]".repeat(200), InvalidOutput);
+    let twice = (r#"{"a":1,"a":2}"#.to_owned(), InvalidOutput);
+    let number = ("1e999".to_owned(), InvalidOutput);
+    let long = (
+        format!("{{\"a\":{}}}", "9".repeat(1_000_000)),
+        InvalidOutput,
+    );
+    for (json, kind) in [deep, closed, twice, number, long] {
+        let called = bench.call_component(&structured(&json)).await;
+        called.expect(kind, &[]);
+        assert!(called.error().message().len() < 200, "{}", called.error());
+    }
+    let wide = "[".to_owned() + &"[],".repeat(300_000) + "0]";
+    let called = bench.call_component(&structured(&wide)).await;
+    assert!(called.answer.outcome.is_ok(), "{:?}", called.answer.outcome);
+}
+
+/// Answers with that text as its structured part: whether there is one at 1044,
+/// and then where and how long.
+pub(crate) fn structured(json: &str) -> Vec<u8> {
+    let text = json.replace('"', "\\22");
+    let call = format!(
+        "(i32.store (i32.const 1044) (i32.const 1)) (i32.store (i32.const 1048) (i32.const 65536))
+        (i32.store (i32.const 1052) (i32.const {}))",
+        json.len()
+    );
+    Core {
+        call: &call,
+        parts: &format!("(data (i32.const 65536) \"{text}\")"),
+        pages: 32,
+        ..Core::default()
+    }
+    .component()
 }

@@ -1,4 +1,4 @@
-//! X01: everything about the host that a program usually sees.
+//! X01 and X09: everything about the host that a program usually sees.
 
 use std::io::Read;
 use std::time::{Instant, SystemTime};

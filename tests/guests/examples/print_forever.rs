@@ -1,6 +1,7 @@
 //! R16: floods standard output and standard error.
 
 use skillhost_sdk::prelude::*;
+use std::io::Write;
 
 /// Prints that many lines to each stream, and then answers.
 #[tool]
@@ -12,4 +13,15 @@ fn print(lines: u64) -> Result<String> {
     Ok("still here".to_owned())
 }
 
-skillhost_sdk::export!(print);
+/// Writes that many mebibytes to each stream, without a line's end.
+#[tool]
+fn flood(mebibytes: u64) -> Result<String> {
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..mebibytes {
+        std::io::stdout().write_all(&piece)?;
+        std::io::stderr().write_all(&piece)?;
+    }
+    Ok("still here".to_owned())
+}
+
+skillhost_sdk::export!(print, flood);
