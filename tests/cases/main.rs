@@ -10,6 +10,7 @@
 )]
 
 mod configuration;
+mod matrix;
 mod specification;
 
 use std::fs;
