@@ -18,6 +18,7 @@ pub mod verify;
 pub mod lock;
 pub mod trust;
 pub mod compile;
+pub mod state;
 mod sandbox;
 mod run;
 pub mod event;

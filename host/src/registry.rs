@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::policy::limits::Limits;
 use crate::policy::{Denied, Grant};
-use crate::sandbox::{Entrusted, Mounts, Prepared};
+use crate::sandbox::{Entrusted, Kept, Mounts, Prepared};
 use crate::verify::{Verdict, Verified};
 
 /// A skill with everything that is known before a call: verified, compiled,
@@ -33,12 +33,14 @@ pub struct Loaded {
     pub(crate) passed_over: Option<Sources>,
 }
 
-/// A grant, with the directories that it names open, and its secrets.
+/// A grant, and what it names, open.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
     pub(crate) mounts: Mounts,
     pub(crate) entrusted: Arc<Entrusted>,
+    /// What the skill keeps, if it may.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Granted {

@@ -26,6 +26,7 @@ mod http;
 mod places;
 mod secrets;
 mod sockets;
+mod state;
 
 // What is given to the host.
 mod artifacts;
@@ -61,6 +62,7 @@ use memory::*;
 use output::*;
 use secrets::*;
 use sockets::*;
+use state::*;
 use trust::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

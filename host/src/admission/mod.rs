@@ -8,11 +8,13 @@
 pub(crate) mod capacity;
 mod cost;
 mod pattern;
+mod settings;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use self::cost::Cost;
+pub(crate) use self::settings::settings;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::{Input, MAX_VALUES, count};
 use crate::manifest::text::one_line;

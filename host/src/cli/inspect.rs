@@ -271,6 +271,9 @@ fn wants(capabilities: &Capabilities) -> String {
             wanted.reason
         );
     }
+    if let Some(wanted) = &capabilities.state {
+        text += &format!("  state{}: {}\n", optional(wanted.optional), wanted.reason);
+    }
     if text.is_empty() {
         "  nothing\n".to_owned()
     } else {

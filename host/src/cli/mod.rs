@@ -18,6 +18,7 @@ mod run;
 mod selftest;
 mod serve;
 mod spinner;
+mod state;
 mod terminal;
 mod trust;
 mod verify;
@@ -147,6 +148,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// List the installed skills
     List(list::List),
+    /// Show and clear what skills keep from call to call
+    State(state::State),
     /// Show how skills differ from those that you approved, and approve them
     Lock(lock::Lock),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
@@ -276,6 +279,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Revoke(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
+        Command::State(command) => command.execute(&session),
         Command::Lock(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
@@ -300,6 +304,7 @@ impl Command {
             Self::Revoke(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
+            Self::State(command) => command.json(),
             Self::Lock(command) => command.json,
             Self::Cache(command) => command.json(),
             Self::Selftest(command) => command.json,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
@@ -23,6 +24,7 @@ use crate::policy::limits::{LimitsChange, parse_fuel, parse_memory, parse_timeou
 use crate::policy::origin::OriginRule;
 use crate::secret::Secrets;
 use crate::sign::{PrivateKey, SignError};
+use crate::state::Files;
 use crate::time::system;
 use crate::trust::{TrustFiles, TrustSource};
 use crate::verify::{Signer, TrustPolicy, Verifier};
@@ -48,6 +50,9 @@ pub(super) struct Grants {
     /// Let the skill accept TCP connections on this machine, such as 127.0.0.1:8080
     #[arg(long = "allow-listen", value_name = "ADDRESS:PORT", value_parser = ListenAddress::from_str)]
     listen: Vec<ListenAddress>,
+    /// Let the skill keep something from call to call
+    #[arg(long = "allow-state")]
+    state: bool,
     /// Units of work before the skill is stopped [default: 50000000000, or the configuration's]
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
@@ -68,6 +73,7 @@ impl Grants {
         grant.sockets.tcp.extend(self.tcp.iter().cloned());
         grant.sockets.udp.extend(self.udp.iter().cloned());
         grant.sockets.listen.extend(self.listen.iter().copied());
+        grant.state |= self.state;
         let named = LimitsChange {
             fuel: self.fuel,
             memory: self.memory,
@@ -165,6 +171,7 @@ impl Session {
             limits: self.config.compile.limits,
             cache: self.config.compile.cache(&self.places),
         };
+        setup.states = Arc::new(Files::new(self.places.state()));
         setup.skills.clone_from(&self.config.policies);
         setup.secrets = self.secrets()?;
         setup

@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::invocation::{Input, Invocation, Progress};
 use crate::manifest::{Manifest, ToolName};
 use crate::registry::Loaded;
+use crate::state::Files;
 
 /// Run a tool with the verification, the sandbox and the limits of production. What runs must be signed with your own key; a source folder is built and signed first
 #[derive(Debug, Args)]
@@ -77,6 +78,7 @@ impl Run {
             trust.memory = Some(session.places.memory_of_run());
         }
         let mut setup = session.setup(trust)?;
+        setup.states = Arc::new(Files::new(session.places.state_of_run()));
         setup.others.grant = self.grants.over(&setup.others.grant);
         for policy in setup.skills.values_mut() {
             policy.grant = self.grants.over(&policy.grant);

@@ -116,6 +116,19 @@ impl Places {
         self.data.join("trust").join("memory.json")
     }
 
+    /// What skills keep that `skillhost serve` runs: one file for each.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.data.join("state").join("serve")
+    }
+
+    /// What skills keep that `skillhost run` runs. It trusts by other rules than
+    /// `serve`, so what one of them lets in has nothing of the other.
+    #[must_use]
+    pub fn state_of_run(&self) -> PathBuf {
+        self.data.join("state").join("run")
+    }
+
     /// What `skillhost run` remembers.
     #[must_use]
     pub fn memory_of_run(&self) -> PathBuf {
@@ -438,6 +451,7 @@ struct SkillTable {
     udp: Vec<Endpoint>,
     #[serde(default)]
     listen: Vec<ListenAddress>,
+    state: bool,
     #[serde(default)]
     limits: LimitsChange,
     #[serde(default)]
@@ -482,6 +496,7 @@ impl SkillTable {
                     secret::known(&secret, secrets)?;
                     Ok(secret)
                 })?,
+                state: self.state,
                 limits: self.limits,
                 tools: self
                     .tool
@@ -561,6 +576,7 @@ mod tests {
             [skill.file-search]
             directories = ["docs:/docs:rw"]
             http = ["https://*.good.test"]
+            state = true
             limits.fuel = 7
             tool.search.limits.timeout = "2s"
             settings.lang = "en"
@@ -587,6 +603,7 @@ mod tests {
         let capacity = config.capacity;
         assert_eq!((capacity.calls, capacity.wait.as_secs()), (3, 1));
         assert_eq!(capacity.queue, Capacity::default().queue);
+        assert!(policy.grant.state);
         assert_eq!(policy.settings["lang"], "en");
     }
 

@@ -349,6 +349,8 @@ spent! {
     http_received_bytes,
     /// Milliseconds of HTTP requests, added up.
     http_ms,
+    /// Bytes of all that the skill keeps, if it kept something more.
+    state_bytes,
     /// Connections tried.
     connects,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Host, SkillPolicy};
-use crate::admission::Schemas;
+use crate::admission::{self, Schemas};
 use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
@@ -13,7 +13,7 @@ use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied};
 use crate::registry::{Granted, Loaded};
-use crate::sandbox::{Entrusted, Mounts};
+use crate::sandbox::{Entrusted, Kept, Mounts};
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
 
@@ -148,6 +148,7 @@ impl Host {
             .map(|tool| Ok((tool.name.clone(), Schemas::compile(tool)?)))
             .collect::<Result<_>>()?;
         let policy = self.policy_of(&manifest.name);
+        let settings = admission::settings(&manifest, &policy.settings)?;
         let granted = self.grant(&manifest, verified.verdict(), known)?;
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
@@ -161,7 +162,7 @@ impl Host {
             compiled,
             schemas: Arc::new(schemas),
             granted: Arc::new(granted),
-            settings: Arc::new(policy.settings.clone()),
+            settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
             passed_over: None,
             manifest: Arc::new(manifest),
@@ -173,7 +174,7 @@ impl Host {
         self.skills.get(skill).unwrap_or(&self.others)
     }
 
-    /// What the skill may use, as far as it is trusted, with its directories
+    /// What the skill may use, as far as it is trusted, with all that it names
     /// open and its secrets at hand.
     fn grant(
         &self,
@@ -197,11 +198,22 @@ impl Host {
         if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
             mounts.check_unchanged(&earlier.mounts)?;
         }
+        let kept = if grant.state() {
+            Some(self.kept(&manifest.name, verdict.signers())?)
+        } else {
+            None
+        };
         Ok(Ok(Granted {
             entrusted: Arc::new(Entrusted::new(manifest, &grant, &self.secrets)?),
             mounts,
+            kept,
             grant,
         }))
+    }
+
+    fn kept(&self, skill: &SkillName, signers: &[SignerName]) -> Result<Kept> {
+        let store = blocking(|| self.states.open(skill, signers))?;
+        Ok(Kept::new(store, Arc::clone(&self.clock)))
     }
 
     /// Waits for machine code; no thread of the runtime does.

@@ -33,6 +33,7 @@ use crate::sandbox::network::gateway::{Gateway, OwnListener};
 use crate::sandbox::network::{Network, SystemNetwork};
 use crate::sandbox::{self, Descriptors, Linkers, Observer, Parts, State};
 use crate::secret::Secrets;
+use crate::state::{States, Transient};
 use crate::time::{Clock, millis};
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
@@ -76,6 +77,8 @@ pub struct Setup {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Who compiles, how much that may take, and where machine code is kept.
     pub compile: Compilation,
+    /// Where skills keep what outlives a call.
+    pub states: Arc<dyn States>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Names and connections.
@@ -84,8 +87,9 @@ pub struct Setup {
 
 impl Setup {
     /// A host with that trust and audit log, the default limits, no grants,
-    /// and the machine's own clock and network. Components are compiled by
-    /// another process of this program, which must expect that (see
+    /// the machine's own clock and network, and a state of skills that ends with
+    /// it. Components are compiled by another process of this program, which
+    /// must expect that (see
     /// [`Worker::ThisProgram`](crate::compile::Worker::ThisProgram)).
     #[must_use]
     pub fn new(trust: impl Into<TrustSource>, audit: Box<dyn Sink>) -> Self {
@@ -101,6 +105,7 @@ impl Setup {
             audit,
             sinks: Vec::new(),
             compile: Compilation::default(),
+            states: Arc::new(Transient::default()),
             clock: crate::time::system(),
             network: Arc::new(SystemNetwork::default()),
         }
@@ -122,6 +127,7 @@ pub struct Host {
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
     secrets: Secrets,
+    states: Arc<dyn States>,
     clock: Arc<dyn Clock>,
     gateway: Arc<Gateway>,
 }
@@ -159,6 +165,7 @@ impl Host {
             skills: setup.skills,
             others: setup.others,
             secrets: setup.secrets,
+            states: setup.states,
             clock,
             gateway: Arc::new(Gateway::new(setup.network)),
         })
@@ -462,6 +469,7 @@ impl Host {
                 limits,
                 mounts: &granted.mounts,
                 gateway: &self.gateway,
+                kept: &granted.kept,
                 settings: &loaded.settings,
                 environment: &loaded.environment,
                 entrusted: &granted.entrusted,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, What, plain, reworded};
-use crate::manifest::{Capabilities, Filesystem, Http, SecretName, SecretUse, SecretWish, Sockets};
+use crate::manifest::{
+    Capabilities, Filesystem, Http, SecretName, SecretUse, SecretWish, Sockets, State,
+};
 use crate::policy::endpoint::EndpointWish;
 use crate::policy::origin::OriginRule;
 
@@ -12,6 +14,7 @@ pub(super) fn capabilities(old: &Capabilities, new: &Capabilities, changes: &mut
     http(old.http.as_ref(), new.http.as_ref(), changes);
     sockets(old.sockets.as_ref(), new.sockets.as_ref(), changes);
     secrets(&old.secrets, &new.secrets, changes);
+    state(old.state.as_ref(), new.state.as_ref(), changes);
 }
 
 type SecretWishes = BTreeMap<SecretName, SecretWish>;
@@ -66,6 +69,18 @@ fn filesystem(old: Option<&Filesystem>, new: Option<&Filesystem>, changes: &mut 
             }
             let before = (old.reason.as_str(), old.optional);
             reason("filesystem", before, (&new.reason, new.optional), changes);
+        }
+        (None, None) => {}
+    }
+}
+
+fn state(old: Option<&State>, new: Option<&State>, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (None, Some(new)) => changes.push(wanted("state", Some((&new.reason, new.optional)))),
+        (Some(_), None) => changes.push(given_up("state")),
+        (Some(old), Some(new)) => {
+            let before = (old.reason.as_str(), old.optional);
+            reason("state", before, (&new.reason, new.optional), changes);
         }
         (None, None) => {}
     }

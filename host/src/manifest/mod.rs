@@ -113,6 +113,9 @@ pub struct Capabilities {
     /// Secrets, by the skill's names for them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<SecretName, SecretWish>,
+    /// Keys and values that outlive a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
 }
 
 /// The wish to see directories of the host.
@@ -159,6 +162,18 @@ pub struct Sockets {
     /// Where TCP connections are accepted, on this machine only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listen: Vec<ListenAddress>,
+    /// Why, for the operator to read.
+    pub reason: String,
+    /// Whether the skill is of use without it. Default: no.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+}
+
+/// The wish to keep something from call to call. How much is enough stands
+/// among the limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
     /// Why, for the operator to read.
     pub reason: String,
     /// Whether the skill is of use without it. Default: no.
@@ -334,6 +349,9 @@ fn check_capabilities(capabilities: &Capabilities) -> Result<(), ManifestError> 
     }
     if let Some(sockets) = &capabilities.sockets {
         check_line("capabilities.sockets.reason", &sockets.reason)?;
+    }
+    if let Some(state) = &capabilities.state {
+        check_line("capabilities.state.reason", &state.reason)?;
     }
     if let Some(http) = &capabilities.http {
         check_line("capabilities.http.reason", &http.reason)?;

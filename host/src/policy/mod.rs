@@ -25,9 +25,9 @@ use self::endpoint::{Endpoint, EndpointWish, ListenAddress};
 use self::limits::{Limits, LimitsChange};
 use self::origin::OriginRule;
 use self::secret::{CredentialGrant, SecretGrants};
-use crate::manifest::{Filesystem, Http, Manifest, SecretName, Sockets, ToolName};
+use crate::manifest::{Filesystem, Http, Manifest, SecretName, Sockets, State, ToolName};
 
-/// What the operator allows one skill. Empty lists allow nothing.
+/// What the operator allows one skill. The default allows nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OperatorGrant {
     /// Directories of the host.
@@ -40,6 +40,8 @@ pub struct OperatorGrant {
     pub credentials: BTreeMap<SecretName, CredentialGrant>,
     /// Secrets that the skill may read: its names for them, and the operator's.
     pub reveal: BTreeMap<SecretName, SecretName>,
+    /// Whether it may keep something from call to call.
+    pub state: bool,
     /// Limits that differ from the host's.
     pub limits: LimitsChange,
     /// Limits of single tools that differ from the skill's.
@@ -73,6 +75,7 @@ pub struct Grant {
     methods: Vec<String>,
     sockets: Option<SocketGrant>,
     secrets: SecretGrants,
+    state: bool,
     limits: Limits,
     tools: BTreeMap<ToolName, Limits>,
     unused: Vec<String>,
@@ -115,6 +118,12 @@ impl Grant {
         &self.secrets.reveal
     }
 
+    /// Whether it may keep something from call to call; how much, say the limits.
+    #[must_use]
+    pub const fn state(&self) -> bool {
+        self.state
+    }
+
     /// Limits of one call.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
@@ -152,7 +161,7 @@ impl Grant {
 /// A capability that a skill cannot do without and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// `filesystem`, `http`, `sockets` or `secrets`.
+    /// `filesystem`, `http`, `sockets`, `secrets` or `state`.
     pub capability: &'static str,
     /// What is wanted and why, in one sentence.
     pub message: String,
@@ -170,6 +179,7 @@ pub fn decide(
     let directories = directories(manifest, operator, &mut unused)?;
     let (http, methods) = http(manifest, operator, &mut unused)?;
     let secrets = secret::secrets(manifest, operator, &mut unused)?;
+    let state = state(manifest, operator, &mut unused)?;
     let limits = host.changed(&operator.limits);
     let tool = |(name, change): (&ToolName, &LimitsChange)| {
         (
@@ -184,6 +194,7 @@ pub fn decide(
         methods,
         sockets: sockets(manifest, operator, &mut unused)?,
         secrets,
+        state,
         limits: limits.narrowed(&manifest.limits),
         tools: operator.tools.iter().map(tool).collect(),
         unused,
@@ -296,6 +307,22 @@ fn both<T: Clone + ToString>(
     wanted.into_iter().cloned().collect()
 }
 
+fn state(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    unused: &mut Vec<String>,
+) -> Result<bool, Denied> {
+    match (&manifest.capabilities.state, operator.state) {
+        (Some(_), granted @ true) => Ok(granted),
+        (Some(State { optional, .. }), false) if *optional => Ok(false),
+        (Some(wanted), false) => Err(no_state(manifest, wanted)),
+        (None, granted) => {
+            unused.extend(granted.then(|| "state".to_owned()));
+            Ok(false)
+        }
+    }
+}
+
 fn no_directory(manifest: &Manifest, wanted: &Filesystem) -> Denied {
     let (suffix, access) = match wanted.access {
         Access::ReadOnly => ("", "read"),
@@ -366,6 +393,23 @@ pub(crate) fn socket_grant(skill: &str, kind: &str, endpoint: &str) -> String {
     format!(
         "`--allow-{kind} {endpoint}`, or `{kind} = [\"{endpoint}\"]` under `[skill.{skill}]` in skillhost.toml"
     )
+}
+
+fn no_state(manifest: &Manifest, wanted: &State) -> Denied {
+    Denied {
+        capability: "state",
+        message: format!(
+            "{} wants to keep something from call to call and was not granted to: {}.",
+            manifest.name,
+            reason(&wanted.reason)
+        ),
+        grant: state_grant(manifest.name.as_str()),
+    }
+}
+
+/// How to allow `skill` to keep something.
+pub(crate) fn state_grant(skill: &str) -> String {
+    format!("`--allow-state`, or `state = true` under `[skill.{skill}]` in skillhost.toml")
 }
 
 /// How to allow `skill` one more origin.

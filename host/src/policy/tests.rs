@@ -106,6 +106,23 @@ fn an_optional_capability_may_be_missing() {
 }
 
 #[test]
+fn state_is_kept_if_both_want_it() {
+    let wanted = json!({"state": {"reason": "It remembers."}});
+    let optional = json!({"state": {"reason": "r", "optional": true}});
+    let mut operator = operator(&[], &[]);
+    let denied = decided(&wanted, &operator).unwrap_err();
+    assert_eq!(denied.capability, "state");
+    assert!(denied.grant.contains("--allow-state"), "{}", denied.grant);
+    assert!(!decided(&optional, &operator).unwrap().state());
+    operator.state = true;
+    assert!(decided(&wanted, &operator).unwrap().state());
+    assert!(decided(&optional, &operator).unwrap().state());
+    let grant = decided(&json!({}), &operator).unwrap();
+    assert!(!grant.state());
+    assert_eq!(grant.unused(), ["state"]);
+}
+
+#[test]
 fn limits_are_the_operators_narrowed_by_the_authors() {
     let mut operator = operator(&[], &[]);
     operator.limits.fuel = Some(5);

@@ -63,6 +63,7 @@ budgets! {
     HttpSent http_sent_bytes: |it| it.http_requests.saturating_mul(it.http_request_body), "http-request-body", "bytes of request bodies";
     HttpReceived http_received_bytes: |it| it.http_requests.saturating_mul(it.http_response_body), "http-response-body", "bytes of response bodies";
     HttpTime http_ms: |it| it.http_requests.saturating_mul(millis(it.http_time)), "http-time", "milliseconds of HTTP requests";
+    StateBytes state_bytes: |it| it.state_bytes, "state-bytes", "bytes of state";
     Connects connects: |it| it.connects, "connects", "connections tried";
 }
 
@@ -149,6 +150,20 @@ impl Meter {
         let less = |used: u64| Some(used.saturating_sub(amount));
         let used = &self.counter(budget).used;
         let _ = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Notes how much there is of something that outlives the call.
+    pub(crate) fn level(&self, budget: Budget, amount: u64) {
+        let most = &self.counter(budget).most;
+        most.fetch_max(amount, Ordering::Relaxed);
+    }
+
+    /// What is left of a budget.
+    pub(crate) fn left(&self, budget: Budget) -> u64 {
+        let counter = self.counter(budget);
+        counter
+            .limit
+            .saturating_sub(counter.used.load(Ordering::Relaxed))
     }
 
     /// Remembers that a budget was exceeded.

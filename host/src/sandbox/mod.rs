@@ -6,6 +6,7 @@
 
 mod call;
 mod clock;
+mod config;
 mod filesystem;
 mod http;
 mod limiter;
@@ -15,8 +16,8 @@ pub(crate) mod meter;
 pub(crate) mod network;
 mod observer;
 pub(crate) mod random;
-mod refused;
 mod secrets;
+mod state;
 mod stdio;
 mod timer;
 
@@ -45,6 +46,7 @@ use self::network::sockets::Sockets;
 pub(crate) use self::observer::Observer;
 use self::random::Random;
 pub(crate) use self::secrets::Entrusted;
+pub(crate) use self::state::Kept;
 use self::stdio::Capture;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::Invocation;
@@ -60,7 +62,14 @@ pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
         world: "skill",
-        imports: { default: trappable, "skillhost:skill/http.send": async | trappable },
+        imports: {
+            default: trappable,
+            "skillhost:skill/http.send": async | trappable,
+            "skillhost:skill/state.get": async | trappable,
+            "skillhost:skill/state.set": async | trappable,
+            "skillhost:skill/state.delete": async | trappable,
+            "skillhost:skill/state.keys": async | trappable,
+        },
         exports: { default: async },
     });
 }
@@ -83,6 +92,7 @@ pub(crate) struct State {
     clock: clock::Coarse,
     settings: Arc<serde_json::Map<String, serde_json::Value>>,
     entrusted: Arc<Entrusted>,
+    kept: Option<Kept>,
     observer: Observer,
     meter: Meter,
     stdout: Capture,
@@ -96,6 +106,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) mounts: &'a Mounts,
     pub(crate) gateway: &'a Arc<Gateway>,
+    pub(crate) kept: &'a Option<Kept>,
     pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
     pub(crate) environment: &'a [(String, String)],
     pub(crate) entrusted: &'a Arc<Entrusted>,
@@ -198,6 +209,7 @@ impl State {
             clock,
             settings: Arc::clone(parts.settings),
             entrusted: Arc::clone(parts.entrusted),
+            kept: parts.kept.clone(),
             observer: parts.observer,
             meter,
             stdout,

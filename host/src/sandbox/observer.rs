@@ -70,13 +70,6 @@ impl Observer {
         self.lock().each.keys().cloned().collect()
     }
 
-    /// Records that a capability of the host was refused which nothing grants
-    /// yet.
-    pub(super) fn capability(&self, capability: &'static str, target: &str) {
-        let grant = "nothing: this host does not offer it";
-        self.deny(capability, target, None, grant);
-    }
-
     /// Records that a secret was refused.
     pub(super) fn secret(&self, target: &str, grant: &str) {
         self.deny("secrets", target, None, grant);
@@ -127,6 +120,17 @@ impl Observer {
     /// Records that an operation on a file was refused.
     pub(super) fn file(&self, path: &str, rule: &'static str, grant: &str) {
         self.deny("filesystem", path, Some(rule), grant);
+    }
+
+    /// Records that the guest wanted to keep or to read something that it may
+    /// not.
+    pub(super) fn state(&self, key: &str) {
+        self.deny(
+            "state",
+            key,
+            None,
+            &crate::policy::state_grant(self.skill()),
+        );
     }
 
     fn deny(
