@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use crate::reader::from_json;
 use crate::{Error, Result, host};
 
-/// The value of a setting, or none if the operator did not set it.
+/// The value of a setting; none if the operator did not set it and the schema
+/// of the settings in `skill.toml` has no default for it.
 ///
 /// # Errors
 ///

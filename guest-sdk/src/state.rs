@@ -1,4 +1,14 @@
 //! Keys and values that outlive a call, private to the skill.
+//!
+//! A skill asks for them in its `skill.toml`:
+//!
+//! ```toml
+//! [capabilities.state]
+//! reason = "Remembers what the user has seen already"
+//! ```
+//!
+//! Calls may run at once. To change what was read, use [`set_if`] with the
+//! version that was read, and begin again on [`Error::Conflict`].
 
 use std::fmt;
 use std::time::Duration;
@@ -36,7 +46,8 @@ pub fn get(key: &str) -> Result<Option<Entry>, Error> {
     host::state_get(key)
 }
 
-/// Stores a value for good and returns its version.
+/// Stores a value for good and returns its version. It outlives a crash of the
+/// host. A key has at most 512 bytes.
 ///
 /// # Errors
 ///
@@ -73,7 +84,7 @@ pub fn delete(key: &str) -> Result<(), Error> {
     host::state_delete(key)
 }
 
-/// At most `limit` keys that begin with `prefix`, in order, after the key
+/// At most `limit` keys, and at most 1,000, that begin with `prefix`, in order, after the key
 /// `after`.
 ///
 /// # Errors

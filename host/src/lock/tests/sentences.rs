@@ -273,6 +273,13 @@ fn each_change_is_told_in_one_sentence() {
             r#"The reason for which it wants the secret token changed from "signs in" to "signs out"."#,
         ),
         (
+            "/capabilities/state".to_owned(),
+            json!({"reason": "remembers", "optional": true}),
+            What::CapabilityAdded,
+            true,
+            r#"It now wants state (optional): "remembers"."#,
+        ),
+        (
             "/settings".to_owned(),
             json!({"type": "object", "properties": {}}),
             What::SettingsSchema,
