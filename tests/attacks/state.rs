@@ -189,13 +189,10 @@ fn either(setup: &mut Setup, alice: &PrivateKey, bob: &PrivateKey) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_skill_of_the_same_name_by_another_signer_does_not_read_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (alice, bob) = (
-        PrivateKey::generate().unwrap(),
-        PrivateKey::generate().unwrap(),
-    );
-    let host = |key: &PrivateKey| {
-        Bench::with_key(key.clone(), |setup| {
-            either(setup, &alice, &bob);
+    let key = |name: &str| PrivateKey::load_or_create(&folder.path().join(name)).unwrap();
+    let host = |name: &str| {
+        Bench::with_key(key(name), |setup| {
+            either(setup, &key("alice"), &key("bob"));
             grant(setup, GUEST).state = true;
             setup.states = Arc::new(Files::new(folder.path().join("state")));
         })
