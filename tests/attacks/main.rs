@@ -26,6 +26,7 @@ mod http;
 mod places;
 mod secrets;
 mod sockets;
+mod plans;
 mod state;
 
 // What is given to the host.
@@ -60,6 +61,7 @@ use files::*;
 use hostcalls::*;
 use memory::*;
 use output::*;
+use plans::*;
 use secrets::*;
 use sockets::*;
 use state::*;

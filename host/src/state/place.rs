@@ -132,7 +132,7 @@ impl Files {
     /// Those of [`kept`](Self::kept), but for what is broken.
     pub fn clear(&self, skill: &SkillName) -> Result<()> {
         let path = self.path(skill);
-        let cleared = match self.read(&path, skill) {
+        let cleared = match Self::read(&path, skill) {
             Ok(Some(store)) => store.clear().map_err(|cause| broken(&path, skill, &cause)),
             Ok(None) => Err(nothing(skill)),
             Err(Failure::InUse) => Err(in_use(&path, skill)),
@@ -160,7 +160,7 @@ impl Files {
 
     fn existing(&self, skill: &SkillName) -> Result<Embedded> {
         let path = self.path(skill);
-        let read = patiently(|| self.read(&path, skill)).map_err(|failure| match failure {
+        let read = patiently(|| Self::read(&path, skill)).map_err(|failure| match failure {
             Failure::InUse => in_use(&path, skill),
             Failure::Other(error) => error,
         });
@@ -172,7 +172,7 @@ impl Files {
     }
 
     /// Opens what is there; none if there is nothing.
-    fn read(&self, path: &Path, skill: &SkillName) -> Result<Option<Embedded>, Failure> {
+    fn read(path: &Path, skill: &SkillName) -> Result<Option<Embedded>, Failure> {
         let file = file::open(path).map_err(|cause| unusable(path, &cause))?;
         let Some(file) = file else { return Ok(None) };
         // redb would begin anew in an empty file. One that was cut is no new one.
@@ -198,8 +198,7 @@ impl Files {
         }
     }
 
-    fn create(&self, path: &Path) -> Result<()> {
-        file::private_folder(&self.folder).map_err(|cause| unusable(&self.folder, &cause))?;
+    fn create(path: &Path) -> Result<()> {
         let made = file::create(path, |file| {
             let place = FileBackend::new(file).map_err(io::Error::other)?;
             let store = Embedded::open(place).map_err(io::Error::other)?;
@@ -210,11 +209,12 @@ impl Files {
 
     fn opened(&self, skill: &SkillName) -> Result<Embedded> {
         let path = self.path(skill);
-        let opened = patiently(|| match self.read(&path, skill)? {
+        file::private_folder(&self.folder).map_err(|cause| unusable(&self.folder, &cause))?;
+        let opened = patiently(|| match Self::read(&path, skill)? {
             Some(store) => Ok(store),
             None => {
-                self.create(&path)?;
-                self.read(&path, skill)?
+                Self::create(&path)?;
+                Self::read(&path, skill)?
                     .ok_or_else(|| Failure::Other(broken(&path, skill, &"it is gone")))
             }
         });

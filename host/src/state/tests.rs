@@ -247,6 +247,10 @@ fn a_file_is_its_owners_alone() {
         assert_eq!(kind(open(folder.path())), Some(Kind::ConfigInsecure));
     }
     fs::set_permissions(file(folder.path()), Permissions::from_mode(0o600)).unwrap();
+    let state = folder.path().join("state");
+    fs::set_permissions(&state, Permissions::from_mode(0o720)).unwrap();
+    assert_eq!(kind(open(folder.path())), Some(Kind::ConfigInsecure));
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(file(folder.path()), &elsewhere).unwrap();
     symlink(&elsewhere, file(folder.path())).unwrap();
