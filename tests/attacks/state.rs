@@ -13,7 +13,7 @@ use skillhost::sign::PrivateKey;
 use skillhost::state::Files;
 use skillhost::verify::{Signer, TrustPolicy};
 use skillhost_tests::stage::SetClock;
-use skillhost_tests::{Bench, Called, grant, pack};
+use skillhost_tests::{Bench, Called, grant, guests, pack};
 
 use crate::desk::Desk;
 
@@ -90,7 +90,7 @@ async fn state_that_is_not_granted_is_denied_with_the_grant() {
         capabilities: serde_json::from_value(json!({"state": {"reason": "To remember."}})).unwrap(),
         ..needs
     };
-    let component = pack::with_manifest(&pack::rust(GUEST), needs);
+    let component = pack::with_manifest(&guests::rust(GUEST), needs);
     bench.load("needs", &component).await.unwrap();
     let called = bench
         .invoke(skillhost_tests::bench::invocation(
@@ -250,7 +250,7 @@ fn an_operator_sees_and_clears_what_is_kept() {
     let desk = Desk::new();
     let skill = desk.guest(GUEST);
     let run = |arguments: &[&str]| {
-        let fixed = ["run", &skill, "--allow-state", "--tool"];
+        let fixed = ["run", &skill, "--allow-state"];
         desk.skillhost(&[&fixed, arguments].concat()).code(0).stdout
     };
     run(&["set", "--input", r#"{"key": "a", "value": "x"}"#]);
