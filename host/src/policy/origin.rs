@@ -130,13 +130,14 @@ fn canonical_host(url: &Url) -> Option<Host> {
     }
 }
 
-/// Whether a name server can be asked for it (RFC 1035, section 2.3.4).
+/// Whether a name server can be asked for it (RFC 1035, section 2.3.4): labels
+/// of letters, digits, `-` and `_`. The WHATWG parser lets more through, such as
+/// `*`, with which a request could make its own denial recommend a rule for any
+/// host.
 fn is_name(name: &str) -> bool {
-    let labels = name.split('.');
-    name.len() <= MAX_HOST_NAME
-        && labels
-            .into_iter()
-            .all(|label| (1..=MAX_LABEL).contains(&label.len()))
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(plain);
+    name.len() <= MAX_HOST_NAME && name.split('.').all(is_label)
 }
 
 /// Bytes that the WHATWG parser removes or takes for another, and RFC 3986
@@ -418,6 +419,12 @@ mod tests {
             "file:///etc/passwd",
             "good.test",
             "https://",
+            "https://*/",
+            "https://*.good.test/",
+            "https://good.test../",
+            "https://good..test/",
+            "https://.good.test/",
+            "https://'good'.test/",
         ] {
             assert!(Origin::of(address).is_err(), "{address}");
         }

@@ -48,7 +48,9 @@ fn check(dialled: SocketAddr, answer: IpAddr, url: &str) {
     let host = parsed.host().unwrap();
     let stated = match &host {
         Host::Domain(name) => {
-            assert!(!name.contains("localhost"), "{url} dialled {dialled}");
+            let name = name.strip_suffix('.').unwrap_or(name);
+            let local = name == "localhost" || name.ends_with(".localhost");
+            assert!(!local, "{url} dialled {dialled}");
             answer
         }
         Host::Ipv4(ip) => IpAddr::V4(*ip),
