@@ -36,7 +36,6 @@ fn what_is_known_and_what_is_near_it_breaks_no_promise() {
             run(name, target, &mutant(&known, &mut random));
             tried += 1;
         }
-        eprintln!("{name}: {} known, {tried} mutants", known.len());
     }
 }
 
