@@ -20,6 +20,7 @@ pub fn audit(data: &[u8]) {
     };
     let event = Event::CapabilityDenied {
         capability: "state",
+        rule: None,
         target: target.to_owned(),
         grant: grant.to_owned(),
     };
