@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Usage;
+use crate::invocation::parse_answer;
 use crate::manifest::text::one_line;
 use crate::sandbox::bindings::skillhost::skill::types as wit;
 use crate::time::millis;
@@ -198,25 +199,14 @@ impl Output {
             )
             .with_hint("Ask for less at a time, for example with a limit or a narrower search."));
         }
-        let structured = output
-            .structured
-            .map(crate::invocation::Input::parse)
-            .transpose();
-        let structured = structured.map_err(|error| {
-            Error::new(
-                Kind::InvalidOutput,
-                "The skill's structured answer is not valid JSON.",
-            )
-            .with_hint("This is a defect of the skill; tell its author.")
-            .with_internal(error)
-        })?;
+        let structured = output.structured.as_deref().map(parse_answer).transpose()?;
         Ok(Self {
             content: output
                 .content
                 .into_iter()
                 .map(Content::from_guest)
                 .collect(),
-            structured: structured.map(crate::invocation::Input::into_value),
+            structured,
         })
     }
 }

@@ -121,13 +121,21 @@ pub struct Input {
 /// memory than in text.
 pub const MAX_VALUES: u64 = 1_000_000;
 
+/// The most values in the structured answer of a skill, of which an object
+/// counts as [`OBJECT`]: what they take belongs to no memory limit. It is at
+/// most 20 MB (measured: 750 bytes for an object with one number).
+const MAX_ANSWER: u64 = 200_000;
+
+/// How many other values take as much room as an object.
+const OBJECT: u64 = 8;
+
 impl Input {
     /// Reads JSON text: one value, no duplicate keys, at most 127 levels deep.
     /// The skill gets this very text, so no number is rounded on the way.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
-        let mut values = 0;
-        let value = strict(&text, &mut values).map_err(|cause| {
+        let mut counted = Counted::up_to(MAX_VALUES, 1);
+        let value = strict(&text, &mut counted).map_err(|cause| {
             Error::new(
                 Kind::InvalidInput,
                 format!("The arguments are not valid JSON: {cause}."),
@@ -137,7 +145,7 @@ impl Input {
         Ok(Self {
             text,
             value,
-            values,
+            values: counted.values,
         })
     }
 
@@ -196,29 +204,74 @@ pub(crate) fn count(value: &Value) -> u64 {
     }
 }
 
+/// Reads the structured answer of a skill, as strictly as arguments.
+///
+/// # Errors
+///
+/// `InvalidOutput` if it is no JSON, `OutputLimit` if there is too much in it.
+pub(crate) fn parse_answer(text: &str) -> Result<Value> {
+    let mut counted = Counted::up_to(MAX_ANSWER, OBJECT);
+    strict(text, &mut counted).map_err(|cause| {
+        if counted.room.is_none() {
+            return Error::new(
+                Kind::OutputLimit,
+                "The skill's structured answer holds more values than a host takes.",
+            )
+            .with_hint("Ask for less at a time, for example with a limit or a narrower search.");
+        }
+        Error::new(
+            Kind::InvalidOutput,
+            "The skill's structured answer is not valid JSON.",
+        )
+        .with_hint("This is a defect of the skill; tell its author.")
+        .with_internal(cause)
+    })
+}
+
 /// A JSON value in whose objects each key stands once. Of two equal keys one
 /// program takes the first and another the last, and a check of one would not
 /// hold for the other.
-fn strict(text: &str, values: &mut u64) -> serde_json::Result<Value> {
+fn strict(text: &str, counted: &mut Counted) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde::de::DeserializeSeed::deserialize(Strict(values), &mut deserializer)?;
+    let value = serde::de::DeserializeSeed::deserialize(Strict(counted), &mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
+/// How many values were read, and for how many more there is room; none if
+/// there was too little.
+struct Counted {
+    values: u64,
+    room: Option<u64>,
+    object: u64,
+}
+
+impl Counted {
+    const fn up_to(room: u64, object: u64) -> Self {
+        Self {
+            values: 0,
+            room: Some(room),
+            object,
+        }
+    }
+
+    fn take<E: serde::de::Error>(&mut self, amount: u64) -> Result<(), E> {
+        self.room = self.room.and_then(|room| room.checked_sub(amount));
+        self.room
+            .map(|_enough| ())
+            .ok_or_else(|| E::custom("there are too many values"))
+    }
+}
+
 /// Counts the values while it reads them.
-struct Strict<'a>(&'a mut u64);
+struct Strict<'a>(&'a mut Counted);
 
 impl<'de> serde::de::DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        *self.0 += 1;
-        if *self.0 > MAX_VALUES {
-            return Err(serde::de::Error::custom(format_args!(
-                "there are more than {MAX_VALUES} values"
-            )));
-        }
+        self.0.values += 1;
+        self.0.take(1)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -267,6 +320,7 @@ impl<'de> serde::de::Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        self.0.take(self.0.object - 1)?;
         let mut object = serde_json::Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
@@ -293,6 +347,17 @@ mod tests {
         );
         assert_ne!(one, other);
         assert_eq!(one.to_string().len(), 32);
+    }
+
+    #[test]
+    fn r14_an_answer_of_many_objects_is_refused_while_it_is_read() {
+        let answer = |count: usize, each: &str| format!("[{}]", vec![each; count].join(","));
+        assert!(parse_answer(&answer(150_000, "0")).is_ok());
+        assert!(parse_answer(&answer(20_000, r#"{"":0}"#)).is_ok());
+        for text in [answer(200_001, "0"), answer(25_000, r#"{"":0}"#)] {
+            assert_eq!(parse_answer(&text).unwrap_err().kind(), Kind::OutputLimit);
+        }
+        assert_eq!(parse_answer("{").unwrap_err().kind(), Kind::InvalidOutput);
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn small_host(queue: u32) -> Arc<Bench> {
         setup.limits.memory = 64 << 20;
         setup.capacity = Capacity {
             calls: 1000,
-            memory: u64::from(CALLS) * (80 << 20),
+            memory: u64::from(CALLS) * (100 << 20),
             queue,
             ..Capacity::default()
         };

@@ -1,5 +1,6 @@
 //! R15, R18, R19, R24 and R33: what a guest takes from the host, and gives it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use skillhost::Kind::{
     FuelExhausted, GuestFailed, HostcallLimit, Internal, ResourceLimit, Trapped,
 };
 use skillhost_tests::guests::text_with;
-use skillhost_tests::{Bench, Called, Scale, alone, grant};
+use skillhost_tests::{Bench, Called, FakeNetwork, Scale, alone, grant};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
@@ -18,6 +19,7 @@ fn with_folder(guest: &str) -> (TempDir, Bench) {
     std::fs::write(folder.path().join("file"), "0123456789").unwrap();
     let directory = format!("{}:/:rw", folder.path().display()).parse().unwrap();
     let bench = Bench::with(|setup| {
+        setup.network = Arc::new(FakeNetwork::default());
         let grant = grant(setup, guest);
         grant.directories.push(directory);
         grant.http.push("http://public.test".parse().unwrap());

@@ -55,7 +55,7 @@ fn rows_are_shown_as_a_table() {
         lines[0].starts_with("held    F03  follows links that lead out "),
         "{ran:#?}"
     );
-    assert!(lines[0].ends_with("ms  told not-permitted"), "{ran:#?}");
+    assert!(lines[0].contains("ms  told not-permitted"), "{ran:#?}");
     assert!(
         lines[1].starts_with("held    S01  is signed by nobody "),
         "{ran:#?}"
@@ -136,7 +136,7 @@ async fn a_host_whose_limits_are_broken_does_not_pass() {
     })
     .await;
     assert_failed(&report, "answers with more than it may", "told ");
-    assert_failed(&report, "floods the log", "told nothing");
+    assert_failed(&report, "floods the log", "went on to its end");
     assert_eq!((report.held, report.failed), (1, 2));
 }
 

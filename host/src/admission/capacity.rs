@@ -20,6 +20,10 @@ const PAGE: u64 = 64 * 1024;
 /// tables and what is kept of it (measured: 44 to 56 KiB for a small one).
 const OVERHEAD: u64 = 256 * 1024;
 
+/// Memory of the host for what a skill answers as JSON, parsed; the number of
+/// its values is bounded.
+const ANSWER: u64 = 20 << 20;
+
 /// What a machine is taken to have that does not tell: 2 GiB.
 const FALLBACK: u64 = 2 << 30;
 
@@ -226,6 +230,7 @@ impl Drop for Waiting<'_> {
 fn needed(limits: &Limits) -> u64 {
     [
         OVERHEAD,
+        ANSWER,
         limits.hostcall,
         limits.output,
         limits.stdout,

@@ -28,6 +28,7 @@ pub use self::limits::CompileLimits;
 use self::native::MachineCode;
 use self::settings::code_config;
 pub use self::settings::config;
+pub(crate) use self::settings::{CORE_INSTANCES, MEMORIES, TABLES};
 pub use self::ticker::TICK;
 use self::ticker::Ticker;
 pub(crate) use self::ticker::Ticking;

@@ -9,6 +9,19 @@ use wasmtime::{
 
 use crate::policy::limits::MAX_MEMORY;
 
+/// Core instances of one call.
+pub(crate) const CORE_INSTANCES: u32 = 32;
+
+/// Memories of one call.
+pub(crate) const MEMORIES: u32 = 4;
+
+/// Tables of one call.
+pub(crate) const TABLES: u32 = 8;
+
+/// Memories of all calls: each takes 4 GiB of the 128 TiB of addresses. Beyond
+/// some 6,000 calls at once they share these.
+const MAX_MEMORIES: u32 = 25_000;
+
 /// The settings of a host: how code is made, and how it is run, so many calls at
 /// once.
 #[must_use]
@@ -54,18 +67,20 @@ fn refuse_features(config: &mut Config) {
 /// Slots that are kept warm: a fresh instance costs about ten microseconds.
 fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
+    // As many as all calls together can take: one that takes its share leaves
+    // the others theirs.
     pool.total_component_instances(calls)
         .total_stacks(calls)
-        .total_core_instances(calls.saturating_mul(8))
-        .total_memories(calls.saturating_mul(2))
-        .total_tables(calls.saturating_mul(4))
+        .total_core_instances(calls.saturating_mul(CORE_INSTANCES))
+        .total_memories(calls.saturating_mul(MEMORIES).min(MAX_MEMORIES))
+        .total_tables(calls.saturating_mul(TABLES))
         .max_memory_size(usize::try_from(MAX_MEMORY).unwrap_or(usize::MAX))
         .table_elements(20_000)
         .max_memories_per_module(1)
         .max_tables_per_module(2)
-        .max_core_instances_per_component(32)
-        .max_memories_per_component(4)
-        .max_tables_per_component(8)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .linear_memory_keep_resident(512 << 10)

@@ -451,6 +451,7 @@ struct SkillTable {
     udp: Vec<Endpoint>,
     #[serde(default)]
     listen: Vec<ListenAddress>,
+    #[serde(default)]
     state: bool,
     #[serde(default)]
     limits: LimitsChange,

@@ -5,6 +5,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::compile::{CORE_INSTANCES, MEMORIES, TABLES};
+
 /// What an element of a table takes on a 64-bit host.
 const TABLE_ELEMENT: u64 = 8;
 
@@ -72,15 +74,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        32
+        CORE_INSTANCES as usize
     }
 
     fn tables(&self) -> usize {
-        8
+        TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        4
+        MEMORIES as usize
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
+use skillhost::compile::Worker;
 use skillhost::event::{Record, Sink};
 use skillhost::invocation::Input;
 use skillhost::sign::PrivateKey;
@@ -44,6 +45,7 @@ impl Stage {
         let key = PrivateKey::generate().unwrap();
         let trust = TrustPolicy::one(Signer::with_keys("author", [key.public().clone()]));
         let mut setup = Setup::new(trust.unwrap(), Box::new(Forgetful));
+        setup.compile.worker = Worker::InProcess;
         change(&mut setup);
         let path = pack::write_signed(folder.path(), skill, component, &key);
         let runtime = Runtime::new().unwrap();
