@@ -250,9 +250,11 @@ async fn r07_json_of_a_guest_cannot_bring_the_host_down() {
         called.expect(kind, &[]);
         assert!(called.error().message().len() < 200, "{}", called.error());
     }
-    let wide = "[".to_owned() + &"[],".repeat(300_000) + "0]";
-    let called = bench.call_component(&structured(&wide)).await;
+    let wide = |values| "[".to_owned() + &"[],".repeat(values) + "0]";
+    let called = bench.call_component(&structured(&wide(150_000))).await;
     assert!(called.answer.outcome.is_ok(), "{:?}", called.answer.outcome);
+    let called = bench.call_component(&structured(&wide(300_000))).await;
+    called.expect(OutputLimit, &["limit.exceeded"]);
 }
 
 /// Answers with that text as its structured part: whether there is one at 1044,

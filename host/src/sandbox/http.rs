@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryFutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
@@ -185,7 +185,10 @@ async fn drive<T>(
         done = &mut work => return done,
         ended = connection.as_mut() => {
             *connection = Box::pin(std::future::ready(Ok(())));
-            ended?;
+            // A server may answer, and not read the rest of what it was sent.
+            if let Err(cause) = ended {
+                return work.now_or_never().unwrap_or(Err(cause));
+            }
         }
     }
     work.await
