@@ -3,8 +3,8 @@
 //!
 //! A [`Secret`] cannot be printed, compared, serialised or copied, and is wiped
 //! when it is dropped. What may be done with one is done in two places:
-//! [`sandbox`](crate::sandbox) puts it into a request or shows it to a skill
-//! that was granted to see it, and the [`Redactor`] takes it out of every text
+//! `sandbox` puts it into a request or shows it to a skill
+//! that was granted to see it, and the redactor takes it out of every text
 //! that leaves the host otherwise.
 
 mod redact;
