@@ -11,9 +11,10 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 use zeroize::Zeroizing;
 
+use super::Config;
 use super::environment::Variables;
+use super::read::{Unreadable, check_folder, is_exposed, open};
 use super::trust::Page;
-use super::{Config, Unreadable, check_folder, is_exposed, open};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::SecretName;
 use crate::policy::origin::Origin;

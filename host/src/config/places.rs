@@ -1,0 +1,121 @@
+//! Where a user's files lie.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind, Result};
+
+/// Folders and files of one user, where the XDG base directory specification
+/// puts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// `$XDG_CONFIG_HOME/skillhost`: the configuration.
+    pub config: PathBuf,
+    /// `$XDG_DATA_HOME/skillhost`: keys, installed skills and the audit log.
+    pub data: PathBuf,
+    /// `$XDG_CACHE_HOME/skillhost`: what can be made again.
+    pub cache: PathBuf,
+}
+
+impl Places {
+    /// The user's, from the environment.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if there is neither `HOME` nor the XDG variables.
+    pub fn from_environment() -> Result<Self> {
+        Ok(Self {
+            config: place("XDG_CONFIG_HOME", ".config")?,
+            data: place("XDG_DATA_HOME", ".local/share")?,
+            cache: place("XDG_CACHE_HOME", ".cache")?,
+        })
+    }
+
+    /// `skillhost.toml`, unless another is named.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("skillhost.toml")
+    }
+
+    /// Installed skills, unless the configuration names another folder.
+    #[must_use]
+    pub fn skills(&self) -> PathBuf {
+        self.data.join("skills")
+    }
+
+    /// The author's own key, without `.key` and `.pub`.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.data.join("keys").join("local")
+    }
+
+    /// The Sigstore trusted root that `skillhost trust update` writes.
+    #[must_use]
+    pub fn trusted_root(&self) -> PathBuf {
+        self.data.join("trust").join("trusted_root.json")
+    }
+
+    /// The audit log, unless the configuration names another file.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.data.join("audit.jsonl")
+    }
+
+    /// Compiled code, unless the configuration names another folder.
+    #[must_use]
+    pub fn compiled(&self) -> PathBuf {
+        self.cache.join("compiled")
+    }
+
+    /// The key with which compiled code is authenticated.
+    #[must_use]
+    pub fn cache_key(&self) -> PathBuf {
+        self.data.join("cache.key")
+    }
+
+    /// What `skillhost serve` remembers about trust: version floors and the
+    /// like.
+    #[must_use]
+    pub fn memory(&self) -> PathBuf {
+        self.data.join("trust").join("memory.json")
+    }
+
+    /// What skills keep that `skillhost serve` runs: one file for each.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.data.join("state").join("serve")
+    }
+
+    /// What skills keep that `skillhost run` runs. It trusts by other rules than
+    /// `serve`, so what one of them lets in has nothing of the other.
+    #[must_use]
+    pub fn state_of_run(&self) -> PathBuf {
+        self.data.join("state").join("run")
+    }
+
+    /// What `skillhost run` remembers.
+    #[must_use]
+    pub fn memory_of_run(&self) -> PathBuf {
+        self.data.join("trust").join("run.json")
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn place(variable: &str, below_home: &str) -> Result<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
+    let base = named.or_else(|| {
+        let home = env::var_os("HOME").map(PathBuf::from).and_then(absolute)?;
+        Some(home.join(below_home))
+    });
+    base.map(|base| base.join("skillhost")).ok_or_else(|| {
+        Error::new(
+            Kind::ConfigInvalid,
+            format!("Neither {variable} nor HOME is an absolute path."),
+        )
+        .with_hint(format!("Set HOME, or {variable} to the folder to use."))
+    })
+}
