@@ -24,6 +24,10 @@ const OVERHEAD: u64 = 256 * 1024;
 /// its values is bounded.
 const ANSWER: u64 = 20 << 20;
 
+/// Memory of the host for an entry of a directory that is listed: its name has
+/// at most 255 bytes.
+const ENTRY: u64 = 300;
+
 /// What a machine is taken to have that does not tell: 2 GiB.
 const FALLBACK: u64 = 2 << 30;
 
@@ -238,6 +242,7 @@ fn needed(limits: &Limits) -> u64 {
         limits.log,
         limits.http_request_body,
         limits.http_response_body,
+        limits.listed.saturating_mul(ENTRY),
     ]
     .into_iter()
     .fold(limits.memory, u64::saturating_add)
@@ -308,7 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn r31_memory_that_is_set_aside_is_never_more_than_was_given() {
-        let one = needed(&limits(64 * MIB));
+        let one = needed(&limits(64 * MIB)).next_multiple_of(PAGE);
         let gate = gate(100, 3 * one, 0);
         let mut seats = Vec::new();
         for _ in 0..3 {

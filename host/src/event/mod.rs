@@ -341,6 +341,8 @@ spent! {
     disk_bytes,
     /// Files, directories and links made.
     disk_files,
+    /// Entries of directories that were listed.
+    listed,
     /// HTTP requests.
     http_requests,
     /// Bytes of request bodies.
@@ -504,12 +506,12 @@ impl Events {
             subject,
             redactor: &self.redactor,
         };
-        self.audit.write(&record)?;
+        let kept = self.audit.write(&record);
         for sink in &self.others {
             if let Err(error) = sink.write(&record) {
                 tracing::debug!(internal = error.internal(), "a sink lost an event");
             }
         }
-        Ok(())
+        kept
     }
 }

@@ -115,6 +115,9 @@ limits! {
     disk_bytes: u64 = 64 * MIB, "size";
     /// Files, directories and links made.
     disk_files: u64 = 1000, "number";
+    /// Entries of directories that are listed: the host reads all of a directory
+    /// at once, and keeps it until the list is closed.
+    listed: u64 = 50_000, "number";
     /// HTTP requests.
     http_requests: u64 = 32, "number";
     /// Bytes of one request body.

@@ -59,6 +59,7 @@ budgets! {
     Timers timers: |it| it.timers, "timers", "timers at once";
     DiskBytes disk_bytes: |it| it.disk_bytes, "disk-bytes", "bytes written to files";
     DiskFiles disk_files: |it| it.disk_files, "disk-files", "files, directories and links made";
+    Listed listed: |it| it.listed, "listed", "directory entries listed";
     HttpRequests http_requests: |it| it.http_requests, "http-requests", "HTTP requests";
     HttpSent http_sent_bytes: |it| it.http_requests.saturating_mul(it.http_request_body), "http-request-body", "bytes of request bodies";
     HttpReceived http_received_bytes: |it| it.http_requests.saturating_mul(it.http_response_body), "http-response-body", "bytes of response bodies";

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 use skillhost_tests::bench::SECRET;
+use skillhost_tests::{Bench, grant};
 
 use super::Tree;
 use super::operations::{OUTSIDE, denials, operation, perform};
@@ -205,6 +206,29 @@ async fn f12_a_name_that_is_no_text_is_an_error_in_a_list() {
     let bench = tree.bench("file_operations", "ro");
     let (outcomes, _) = perform(&bench, &[operation("list", "sub", "")]).await;
     assert_eq!(outcomes, ["ok <illegal-byte-sequence>,deep.txt"]);
+}
+
+/// The host keeps all names of a directory while it is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_entries_that_are_listed_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..30 {
+        fs::write(folder.path().join(number.to_string()), "").unwrap();
+    }
+    let bench = Bench::with(|setup| {
+        let grant = grant(setup, "file_operations");
+        grant
+            .directories
+            .push(folder.path().to_str().unwrap().parse().unwrap());
+        grant.limits.listed = Some(50);
+    });
+    let list = operation("list", ".", "");
+    let (outcomes, called) = perform(&bench, &[list.clone(), list]).await;
+    assert!(outcomes[0].starts_with("ok "), "{outcomes:?}");
+    assert_eq!(outcomes[1], "insufficient-space");
+    assert_eq!(called.event("limit.exceeded")["limit"], "listed");
+    // With `.` and `..`, which the guest does not see.
+    assert_eq!(called.usage().spent.listed, 32);
 }
 
 /// What is refused is told on one line, in few characters.

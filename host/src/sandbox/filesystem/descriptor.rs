@@ -231,7 +231,8 @@ impl HostDescriptor for View<'_> {
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
         let directory = self.directory(&fd)?;
-        let checked = spawn_blocking(move || open::check_entries(&directory)).await;
+        let meter = self.meter.clone();
+        let checked = spawn_blocking(move || open::spend_entries(&meter, &directory)).await;
         let place = self.itself(&fd)?;
         checked.map_err(|fault| self.fault(&place, fault))?;
         self.wasi().read_directory(fd).await

@@ -269,16 +269,19 @@ pub(super) fn read_link(root: &File, path: &str) -> Result<String, Fault> {
     Ok(target)
 }
 
-/// Refuses to list a directory that holds more than there is room for.
-pub(super) fn check_entries(directory: &File) -> Result<(), Fault> {
-    check_at_most(directory, MAX_ENTRIES)
+/// Refuses to list a directory that holds more than there is room for, or more
+/// than the call may still list.
+pub(super) fn spend_entries(meter: &Meter, directory: &File) -> Result<(), Fault> {
+    let entries = count_at_most(directory, MAX_ENTRIES)?;
+    let spent = meter.spend(Budget::Listed, entries as u64);
+    spent.map_err(|_recorded_by_the_meter| Fault::Exceeded)
 }
 
-fn check_at_most(directory: &File, most: usize) -> Result<(), Fault> {
+fn count_at_most(directory: &File, most: usize) -> Result<usize, Fault> {
     let entries = Dir::read_from(directory)?;
     match entries.take(most.saturating_add(1)).count() {
         count if count > most => Err(Fault::Os(Errno::OVERFLOW)),
-        _ => Ok(()),
+        count => Ok(count),
     }
 }
 
@@ -330,8 +333,8 @@ mod tests {
         }
         let directory = File::open(folder.path()).unwrap();
         // Two of them are `.` and `..`.
-        assert_eq!(check_at_most(&directory, 5), Ok(()));
-        let over = check_at_most(&directory, 4);
+        assert_eq!(count_at_most(&directory, 5), Ok(5));
+        let over = count_at_most(&directory, 4);
         assert_eq!(over, Err(Fault::Os(Errno::OVERFLOW)));
     }
 
