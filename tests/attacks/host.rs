@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use skillhost::Capacity;
 use skillhost::Kind::{AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Overloaded};
+use skillhost::event::{Event, Record, Sink};
 use skillhost::invocation::Invocation;
 use skillhost::policy::limits::LimitsChange;
 use skillhost::verify::TrustLevel;
+use skillhost::{Capacity, Error, Result};
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, grant, guests, pack};
+use skillhost_tests::{Bench, Records, grant, guests, pack};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,7 @@ fn small_host(queue: u32) -> Arc<Bench> {
         setup.limits.memory = 64 << 20;
         setup.capacity = Capacity {
             calls: 1000,
-            memory: u64::from(CALLS) * (100 << 20),
+            memory: u64::from(CALLS) * (120 << 20),
             queue,
             ..Capacity::default()
         };
@@ -156,6 +157,44 @@ async fn d02_a_call_whose_end_cannot_be_written_has_no_answer() {
     call.progress = Some(Arc::new(move |_| records.set_full(true)));
     let answer = bench.host().invoke(call).await;
     assert_eq!(answer.outcome.unwrap_err().kind(), AuditUnavailable);
+}
+
+/// Loses what was denied, as a disk does that is full for a moment.
+#[derive(Debug)]
+struct Forgetful;
+
+impl Sink for Forgetful {
+    fn write(&self, record: &Record<'_>) -> Result<()> {
+        match record.event {
+            Event::CapabilityDenied { .. } => {
+                Err(Error::new(AuditUnavailable, "The disk is full."))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A skill could fill the disk while it does what nobody is to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn d02_a_call_of_which_something_is_not_recorded_has_no_answer() {
+    let records = Records::default();
+    let others = records.clone();
+    let bench = Bench::with(|setup| {
+        setup.audit = Box::new(Forgetful);
+        setup.sinks.push(Box::new(others));
+    });
+    bench
+        .load("state-and-secrets", &pack::rust("state_and_secrets"))
+        .await
+        .unwrap();
+    let call = invocation("state_and_secrets", "reach", json!({}));
+    let answer = bench.host().invoke(call).await;
+    assert_eq!(answer.outcome.unwrap_err().kind(), AuditUnavailable);
+    assert!(records.last("capability.denied").is_object());
+    assert_eq!(
+        records.last("invocation.finished")["kind"],
+        "AuditUnavailable"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::error::Error;
 use crate::event::{Event, Events, Subject};
 use crate::manifest::text::one_line;
 use crate::secret::without_url_secrets;
@@ -39,6 +40,7 @@ pub(crate) struct Observer {
     subject: Arc<Subject>,
     denials: Arc<Mutex<Denials>>,
     redacted: Arc<AtomicU64>,
+    lost: Arc<OnceLock<Error>>,
 }
 
 /// What was refused to one call.
@@ -57,6 +59,7 @@ impl Observer {
             subject,
             denials: Arc::default(),
             redacted: Arc::default(),
+            lost: Arc::default(),
         }
     }
 
@@ -227,15 +230,19 @@ impl Observer {
         (repeated > 0 || unnamed > 0).then_some(Event::DenialsRepeated { repeated, unnamed })
     }
 
-    /// The call goes on when the log is full; its end is recorded or refused
-    /// by the host.
+    /// Records something, if it can be; if not, the call goes on to its end and
+    /// is then told as [`lost`](Self::lost).
     pub(super) fn record(&self, event: &Event) {
         if let Err(error) = self.events.record(&self.subject, event) {
-            tracing::debug!(
-                internal = error.internal(),
-                "a denial could not be recorded"
-            );
+            self.lost.get_or_init(|| error);
         }
+    }
+
+    /// Why something of the call could not be recorded, if so. Such a call has
+    /// no good end: a skill could fill the disk while it does what nobody is to
+    /// see, and free it again.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.lost.get().cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Denials> {
