@@ -16,7 +16,7 @@ use crate::time::Clock;
 
 /// How long it is remembered that a component cannot be compiled. Without, each
 /// call of a skill whose file was replaced by a bomb would set it off again.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// What came of it.
 type Landed = Result<Arc<Code>, Failure>;

@@ -36,13 +36,16 @@ impl Call {
         }
     }
 
+    /// Whether a report would be passed on: what is not costs next to nothing.
+    fn hears(&self, done: f64) -> bool {
+        let grows = done.is_finite() && done > self.done;
+        self.progress.is_some() && grows && self.reports < MAX_REPORTS
+    }
+
     /// MCP wants progress to grow, so what does not is left out.
     fn report(&mut self, done: f64, total: Option<f64>, message: Option<String>) {
         let Some(sink) = &self.progress else { return };
         let total = total.filter(|total| total.is_finite());
-        if !done.is_finite() || done <= self.done || self.reports == MAX_REPORTS {
-            return;
-        }
         self.reports += 1;
         self.done = done;
         let message = message.map(|text| crate::manifest::text::one_line(&text, MAX_MESSAGE));
@@ -70,8 +73,10 @@ impl Host for State {
     }
 
     fn progress(&mut self, done: f64, total: Option<f64>, message: Option<String>) -> Result<()> {
-        let message = message.map(|text| self.observer.redact(&text).into_owned());
-        self.call.report(done, total, message);
+        if self.call.hears(done) {
+            let message = message.map(|text| self.observer.redact(&text).into_owned());
+            self.call.report(done, total, message);
+        }
         Ok(())
     }
 

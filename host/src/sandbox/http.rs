@@ -187,7 +187,10 @@ async fn drive<T>(
             *connection = Box::pin(std::future::ready(Ok(())));
             // A server may answer, and not read the rest of what it was sent.
             if let Err(cause) = ended {
-                return work.now_or_never().unwrap_or(Err(cause));
+                return match work.now_or_never() {
+                    Some(Ok(done)) => Ok(done),
+                    _ => Err(cause),
+                };
             }
         }
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use wasmtime::Result;
 
 use super::State;
@@ -20,11 +21,18 @@ use crate::time::Clock;
 pub(crate) struct Kept {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// Whose turn it is: calls of one skill that all wait for its file would
+    /// hold every thread on which files are read for others.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Kept {
-    pub(crate) const fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            clock,
+            turn: Arc::default(),
+        }
     }
 }
 
@@ -98,11 +106,16 @@ impl State {
         key: &str,
         question: impl FnOnce(&dyn Store, Timestamp) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Error> {
-        let Some(Kept { store, clock }) = self.kept.clone() else {
+        let Some(Kept { store, clock, turn }) = self.kept.clone() else {
             self.observer.state(key);
             return Err(Error::NotGranted);
         };
-        let asked = tokio::task::spawn_blocking(move || question(&*store, clock.wall()));
+        let turn = turn.lock_owned().await;
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = question(&*store, clock.wall());
+            drop(turn);
+            answer
+        });
         match asked.await {
             Ok(answer) => answer.map_err(|refused| self.refused(refused)),
             Err(failed) => Err(self.refused(Refused::Unavailable(failed.to_string()))),

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, nice, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 use wasmtime::{Engine, OutOfMemory};
@@ -110,6 +110,8 @@ impl Confines {
         if parent != Some(self.parent) {
             return Err(io::Error::other("the host has gone already"));
         }
+        // Calls go before.
+        nice(19)?;
         // Neither a core dump nor another process of this user sees inside.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         restrict(Resource::Core, 0)?;
