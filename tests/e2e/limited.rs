@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use skillhost_tests::{Assistant, pack};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, argument};
 
 /// A desk with these guests installed, which may do what they like in `files`.
 fn desk(guests: &[&str]) -> Desk {
@@ -80,4 +80,21 @@ fn r23_a_file_over_the_size_limit_of_the_process_ends_no_host() {
     drop(assistant.end());
     let size = fs::metadata(desk.path("files/filled")).unwrap().len();
     assert!(size <= 4096 * 1024, "{size}");
+}
+
+/// Keys, cache and records of the host are nothing that a skill is granted.
+#[test]
+fn f09_the_places_of_the_host_are_never_granted() {
+    let desk = Desk::new();
+    let reader = desk.guest("read_file");
+    fs::create_dir_all(desk.path("data/skillhost/inside")).unwrap();
+    for place in ["data/skillhost", "data/skillhost/inside", "data", "."] {
+        let directory = desk.path(place);
+        let granted = ["run", &reader, "--input", "{}", "--allow-dir"];
+        let ran = desk
+            .skillhost(&[&granted[..], &[argument(&directory)]].concat())
+            .code(2);
+        let told = "may not be granted: it reaches the host itself";
+        assert!(ran.stderr.contains(told), "{place}: {ran:#?}");
+    }
 }

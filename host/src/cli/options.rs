@@ -12,7 +12,7 @@ use super::Session;
 use super::terminal::labelled;
 use crate::build::Route;
 use crate::compile::{Compilation, Worker};
-use crate::config::Override;
+use crate::config::{Override, SecretSource};
 use crate::error::{Error, Kind, Result};
 use crate::event::log::AuditLog;
 use crate::event::{Severity, StderrSink};
@@ -158,6 +158,25 @@ impl Session {
         Ok(secrets)
     }
 
+    /// What belongs to the host and to no skill.
+    fn private_places(&self) -> Vec<PathBuf> {
+        let files = self
+            .config
+            .secrets
+            .values()
+            .filter_map(|source| match source {
+                SecretSource::File(file) => Some(file.clone()),
+                SecretSource::Variable(_) => None,
+            });
+        let own = [
+            self.places.data.clone(),
+            self.places.cache.clone(),
+            self.config_file.clone(),
+            self.audit_file(),
+        ];
+        own.into_iter().chain(files).collect()
+    }
+
     /// A host with the configuration's limits, grants and audit log.
     pub(super) fn setup(&self, trust: TrustFiles) -> Result<Setup> {
         let audit = AuditLog::open(&self.audit_file())?;
@@ -171,6 +190,7 @@ impl Session {
             limits: self.config.compile.limits,
             cache: self.config.compile.cache(&self.places),
         };
+        setup.private = self.private_places();
         setup.states = Arc::new(Files::new(self.places.state()));
         setup.skills.clone_from(&self.config.policies);
         setup.secrets = self.secrets()?;

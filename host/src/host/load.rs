@@ -194,7 +194,7 @@ impl Host {
         for limits in grant.each_limits() {
             self.gate.check(limits)?;
         }
-        let mounts = Mounts::open(grant.directories(), &self.descriptors)?;
+        let mounts = Mounts::open(grant.directories(), &self.descriptors, &self.private)?;
         if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
             mounts.check_unchanged(&earlier.mounts)?;
         }

@@ -6,13 +6,14 @@ mod record;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use self::loading::Loading;
 use self::record::{Open, check_output, explain_denial, redact};
@@ -79,6 +80,9 @@ pub struct Setup {
     pub compile: Compilation,
     /// Where skills keep what outlives a call.
     pub states: Arc<dyn States>,
+    /// Folders and files of the host itself, which no skill is granted: keys,
+    /// configuration, audit log, cache.
+    pub private: Vec<PathBuf>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Names and connections.
@@ -106,6 +110,7 @@ impl Setup {
             sinks: Vec::new(),
             compile: Compilation::default(),
             states: Arc::new(Transient::default()),
+            private: Vec::new(),
             clock: crate::time::system(),
             network: Arc::new(SystemNetwork::default()),
         }
@@ -128,6 +133,7 @@ pub struct Host {
     others: SkillPolicy,
     secrets: Secrets,
     states: Arc<dyn States>,
+    private: Vec<PathBuf>,
     clock: Arc<dyn Clock>,
     gateway: Arc<Gateway>,
 }
@@ -166,6 +172,7 @@ impl Host {
             others: setup.others,
             secrets: setup.secrets,
             states: setup.states,
+            private: setup.private,
             clock,
             gateway: Arc::new(Gateway::new(setup.network)),
         })
@@ -250,14 +257,15 @@ impl Host {
         invocation: &Invocation,
         subject: &mut Subject,
     ) -> Result<(Arc<Loaded>, Ended)> {
+        let start = Instant::now();
         let mut loaded = self.registry.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
         for _ in 0..3 {
             subject.describe(&loaded);
-            match self.try_call(invocation, subject, &loaded).await {
+            match self.try_call(invocation, subject, &loaded, start).await {
                 Some(ended) => return Ok((loaded, ended?)),
-                None => loaded = self.renewed(invocation, subject).await?,
+                None => loaded = self.renewed(invocation, subject, start).await?,
             }
         }
         Err(Error::new(
@@ -274,8 +282,8 @@ impl Host {
         invocation: &Invocation,
         subject: &Subject,
         loaded: &Loaded,
+        start: Instant,
     ) -> Option<Result<Ended>> {
-        let start = tokio::time::Instant::now();
         let admitted = self.admit(invocation, loaded);
         let changes = self.authority.subscribe();
         let (tool, schemas, granted) = match admitted {
@@ -318,6 +326,9 @@ impl Host {
         let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
         ended.repeats = observer.repeats();
         redact(&observer, &mut ended);
+        if let Some(unavailable) = observer.lost() {
+            return Some(Err(unavailable));
+        }
         check_output(schemas, &mut ended);
         explain_denial(&observer, &mut ended);
         Some(Ok(ended))
@@ -329,7 +340,7 @@ impl Host {
         invocation: &Invocation,
         subject: &Subject,
         limits: &Limits,
-        deadline: tokio::time::Instant,
+        deadline: Instant,
     ) -> Result<Seat<'_>> {
         let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
         match entered.await {
@@ -345,12 +356,17 @@ impl Host {
     /// The skill as it is to be judged now. What is recorded of a refusal is by
     /// which trust it was refused. If it has to be compiled, that goes on when
     /// the caller has given up or the time is over.
-    async fn renewed(&self, invocation: &Invocation, subject: &mut Subject) -> Result<Arc<Loaded>> {
+    async fn renewed(
+        &self,
+        invocation: &Invocation,
+        subject: &mut Subject,
+        start: Instant,
+    ) -> Result<Arc<Loaded>> {
         let renewed = tokio::select! {
             biased;
             () = invocation.cancelled.cancelled() => Err(cancelled()),
             renewed = self.renew(&invocation.skill, subject) => renewed,
-            () = tokio::time::sleep(self.limits.timeout) => Err(self.not_ready(subject)),
+            () = tokio::time::sleep_until(start + self.limits.timeout) => Err(self.not_ready(subject)),
         };
         if renewed.is_err() {
             subject.trust_generation = Some(self.authority.generation());
@@ -459,7 +475,7 @@ impl Host {
         granted: &Granted,
         limits: &Limits,
         observer: Observer,
-        deadline: tokio::time::Instant,
+        deadline: Instant,
     ) -> Result<wasmtime::Store<State>> {
         sandbox::store(
             self.compiler.engine(),

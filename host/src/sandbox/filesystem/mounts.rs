@@ -40,8 +40,13 @@ impl Mounts {
     /// `ConfigInvalid` for a directory that does not exist, that overlaps with
     /// another, or whose guest path is taken, and for a kernel that cannot keep
     /// a guest in it; `ConfigInsecure` for `/` and for what lies in `/proc`,
-    /// `/sys` and `/dev`, or is a file system of the kernel's.
-    pub(crate) fn open(grants: &[DirectoryGrant], descriptors: &Descriptors) -> Result<Self> {
+    /// `/sys` and `/dev`, or is a file system of the kernel's, and for what
+    /// holds a place that is `private` to the host, or lies in one.
+    pub(crate) fn open(
+        grants: &[DirectoryGrant],
+        descriptors: &Descriptors,
+        private: &[PathBuf],
+    ) -> Result<Self> {
         let mounts = match grants {
             [] => String::new(),
             _ => std::fs::read_to_string(MOUNTS).unwrap_or_default(),
@@ -49,6 +54,7 @@ impl Mounts {
         let mut opened: Vec<Opened> = Vec::with_capacity(grants.len());
         for grant in grants {
             let directory = Opened::open(grant, &mounts)?;
+            directory.check_apart_from(private)?;
             for earlier in &opened {
                 earlier.check_apart(&directory)?;
             }
@@ -175,6 +181,15 @@ impl Opened {
             identity: (metadata.dev(), metadata.ino()),
             handle,
         })
+    }
+
+    /// Whoever reads the host's keys, or writes its cache, is the host.
+    fn check_apart_from(&self, private: &[PathBuf]) -> Result<()> {
+        let mut private = private.iter().filter_map(|place| place.canonicalize().ok());
+        match private.find(|place| nested(&self.real, place)) {
+            None => Ok(()),
+            Some(_) => Err(reaches_host(&self.grant)),
+        }
     }
 
     /// Two ways to one file could differ in what they allow.
@@ -309,7 +324,7 @@ mod tests {
 
     fn open(grants: &[&str]) -> Result<Mounts, Kind> {
         let grants: Vec<DirectoryGrant> = grants.iter().map(|it| it.parse().unwrap()).collect();
-        Mounts::open(&grants, &Descriptors::of_process(&Limits::default()))
+        Mounts::open(&grants, &Descriptors::of_process(&Limits::default()), &[])
             .map_err(|error| error.kind())
     }
 
