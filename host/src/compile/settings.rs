@@ -19,8 +19,8 @@ pub(crate) const MEMORIES: u32 = 4;
 pub(crate) const TABLES: u32 = 8;
 
 /// Memories of all calls: each takes 4 GiB of the 128 TiB of addresses. Beyond
-/// some 6,000 calls at once they share these.
-const MAX_MEMORIES: u32 = 25_000;
+/// 5,000 calls at once they share these.
+const MAX_MEMORIES: u32 = 20_000;
 
 /// The settings of a host: how code is made, and how it is run, so many calls at
 /// once.
@@ -100,6 +100,13 @@ mod tests {
     use wasmtime::Engine;
 
     use super::*;
+
+    #[test]
+    fn there_are_addresses_for_ten_thousand_calls() {
+        if let Err(cause) = Engine::new(&config(10_000)) {
+            panic!("{cause:#}");
+        }
+    }
 
     /// Else a host would take nothing that its own compiler makes.
     #[test]
