@@ -108,7 +108,8 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> Duration {
         .env("XDG_DATA_HOME", folder.join("data"))
         .env("PATH", "/usr/bin:/bin")
         .stdin(Stdio::null())
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let start = Instant::now();
     let status = command.status().unwrap();
     let took = start.elapsed();
