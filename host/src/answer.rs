@@ -1,5 +1,6 @@
 //! What the caller of a tool may see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -72,13 +73,13 @@ pub struct Output {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkillInfo {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its version.
-    pub version: String,
+    pub version: Arc<str>,
     /// Of the component that ran.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// Whose signatures hold.
-    pub signers: Vec<String>,
+    pub signers: Arc<[Arc<str>]>,
 }
 
 /// What a skill wrote for its operator, not for the caller.
@@ -98,7 +99,7 @@ pub struct Answer {
     /// What it took.
     pub usage: Usage,
     /// Who answered, if it came that far.
-    pub skill: Option<SkillInfo>,
+    pub skill: Option<Arc<SkillInfo>>,
     /// For the operator.
     pub diagnostics: Diagnostics,
 }

@@ -24,7 +24,11 @@ pub enum Kind {
     InvalidInput,
     InputTooLarge,
     Denied,
+    Forbidden,
+    RateLimited,
     Overloaded,
+    BreakerOpen,
+    Suspended,
     Cancelled,
     SignatureMissing,
     SignatureInvalid,
@@ -82,13 +86,17 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 39] = [
         Self::InvalidRequest,
         Self::UnknownTool,
         Self::InvalidInput,
         Self::InputTooLarge,
         Self::Denied,
+        Self::Forbidden,
+        Self::RateLimited,
         Self::Overloaded,
+        Self::BreakerOpen,
+        Self::Suspended,
         Self::Cancelled,
         Self::SignatureMissing,
         Self::SignatureInvalid,
@@ -128,14 +136,18 @@ impl Kind {
             | Self::UnknownTool
             | Self::InvalidInput
             | Self::InputTooLarge
+            | Self::RateLimited
             | Self::Cancelled => Blame::Caller,
             Self::ComponentInvalid
             | Self::ManifestInvalid
             | Self::StackExhausted
             | Self::Trapped
             | Self::GuestFailed
+            | Self::BreakerOpen
             | Self::InvalidOutput => Blame::Skill,
             Self::Denied
+            | Self::Forbidden
+            | Self::Suspended
             | Self::SignatureMissing
             | Self::SignatureInvalid
             | Self::IdentityMismatch
@@ -167,7 +179,9 @@ impl Kind {
             Self::Trapped | Self::Internal => Retry::Once,
             Self::GuestFailed
             | Self::DeadlineExceeded
+            | Self::RateLimited
             | Self::Overloaded
+            | Self::BreakerOpen
             | Self::InvalidOutput
             | Self::AuditUnavailable => Retry::ByPolicy,
             _ => Retry::Never,

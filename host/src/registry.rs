@@ -23,6 +23,7 @@ use crate::verify::{Verdict, Verified};
 pub struct Loaded {
     pub(crate) path: PathBuf,
     pub(crate) manifest: Arc<Manifest>,
+    pub(crate) info: Arc<SkillInfo>,
     pub(crate) compiled: Compiled,
     pub(crate) prepared: Prepared,
     pub(crate) schemas: Arc<BTreeMap<ToolName, Schemas>>,
@@ -64,14 +65,8 @@ impl Loaded {
 
     /// Name, version, digest and signers.
     #[must_use]
-    pub fn info(&self) -> SkillInfo {
-        let verdict = self.verdict();
-        SkillInfo {
-            name: self.manifest.name.to_string(),
-            version: self.manifest.version.to_string(),
-            digest: verdict.digest().to_string(),
-            signers: verdict.signers().iter().map(ToString::to_string).collect(),
-        }
+    pub const fn info(&self) -> &Arc<SkillInfo> {
+        &self.info
     }
 
     /// Grants of the operator that the skill does not ask for, in words.
@@ -100,9 +95,21 @@ impl Loaded {
     pub(crate) fn renewed(&self, verified: &Verified<Artifact>) -> Option<Self> {
         Some(Self {
             compiled: self.compiled.renewed(verified)?,
+            info: info(&self.manifest, verified.verdict()),
             ..self.clone()
         })
     }
+}
+
+/// What answers and events say of a skill, written once.
+pub(crate) fn info(manifest: &Manifest, verdict: &Verdict) -> Arc<SkillInfo> {
+    let signers = verdict.signers().iter();
+    Arc::new(SkillInfo {
+        name: manifest.name.as_str().into(),
+        version: manifest.version.to_string().into(),
+        digest: verdict.digest().to_string().into(),
+        signers: signers.map(|signer| signer.as_str().into()).collect(),
+    })
 }
 
 impl std::fmt::Debug for Loaded {

@@ -406,6 +406,13 @@ impl Called {
         self.error().kind()
     }
 
+    /// Whose signatures counted.
+    #[must_use]
+    pub fn signers(&self) -> Vec<&str> {
+        let skill = self.answer.skill.as_ref().unwrap();
+        skill.signers.iter().map(|signer| &**signer).collect()
+    }
+
     /// The failure.
     #[must_use]
     pub fn error(&self) -> &Error {

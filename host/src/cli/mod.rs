@@ -59,9 +59,11 @@ pub enum ExitStatus {
 impl From<Kind> for ExitStatus {
     fn from(kind: Kind) -> Self {
         match kind {
-            Kind::GuestFailed | Kind::Trapped | Kind::InvalidOutput | Kind::Cancelled => {
-                Self::ToolFailed
-            }
+            Kind::GuestFailed
+            | Kind::Trapped
+            | Kind::InvalidOutput
+            | Kind::BreakerOpen
+            | Kind::Cancelled => Self::ToolFailed,
             Kind::InvalidRequest
             | Kind::UnknownTool
             | Kind::InvalidInput
@@ -81,8 +83,9 @@ impl From<Kind> for ExitStatus {
             | Kind::RolledBack
             | Kind::NotApproved
             | Kind::TrustRootInvalid => Self::Untrusted,
-            Kind::Denied => Self::Denied,
+            Kind::Denied | Kind::Forbidden | Kind::Suspended => Self::Denied,
             Kind::CompileLimit
+            | Kind::RateLimited
             | Kind::FuelExhausted
             | Kind::DeadlineExceeded
             | Kind::MemoryLimit

@@ -242,6 +242,195 @@ pub enum Event {
         /// Bytes of memory that are set aside for those that run.
         memory_bytes: u64,
     },
+    /// One attempt of a call ended.
+    #[serde(rename = "invocation.attempted")]
+    InvocationAttempted {
+        /// Which one, from 1.
+        attempt: u32,
+        /// `ok` or `error`.
+        outcome: &'static str,
+        /// Which failure.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<Kind>,
+        /// What comes next: `done`, `retry`, `fallback` or `give-up`.
+        next: &'static str,
+        /// Why.
+        reason: String,
+        /// Milliseconds until the next attempt.
+        wait_ms: u64,
+        /// Units of fuel that it took.
+        fuel: u64,
+        /// Milliseconds that it took.
+        wall_ms: u64,
+    },
+    /// A call went on with what was to be used instead.
+    #[serde(rename = "fallback.used")]
+    FallbackUsed {
+        /// The tool that failed, as `skill/tool`.
+        from: String,
+        /// What was used instead: `skill/tool`, or `last-good`.
+        to: String,
+        /// Why the first failed.
+        kind: Kind,
+    },
+    /// A call was not tried again although its rules would have it: the skill's
+    /// budget of retries is spent.
+    #[serde(rename = "retry.refused")]
+    RetryRefused {
+        /// In one sentence.
+        reason: String,
+    },
+    /// A circuit breaker opened, closed, or lets one call try.
+    #[serde(rename = "breaker.changed")]
+    BreakerChanged {
+        /// `closed`, `open` or `half-open`.
+        state: &'static str,
+        /// In one sentence.
+        reason: String,
+        /// Milliseconds until a call may try again.
+        retry_after_ms: u64,
+    },
+    /// A call was turned away before its tool was looked at.
+    #[serde(rename = "request.rejected")]
+    RequestRejected {
+        /// Which failure.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+        /// The line of the configuration that decided it.
+        rule: String,
+    },
+    /// An argument looks like an attack.
+    #[serde(rename = "input.flagged")]
+    InputFlagged {
+        /// The rule that says so.
+        rule: String,
+        /// Which argument; never its value.
+        field: String,
+        /// `flag` or `refuse`.
+        action: &'static str,
+    },
+    /// Events became so many that somebody should look.
+    #[serde(rename = "alert")]
+    Alert {
+        /// The rule that says so.
+        rule: String,
+        /// In one sentence.
+        reason: String,
+        /// How many events.
+        count: u64,
+        /// Within so many milliseconds.
+        within_ms: u64,
+    },
+    /// A skill no longer runs until an operator has looked.
+    #[serde(rename = "skill.suspended")]
+    SkillSuspended {
+        /// In one sentence.
+        reason: String,
+    },
+    /// An operator lets a skill run again.
+    #[serde(rename = "skill.resumed")]
+    SkillResumed {
+        /// Who.
+        by: String,
+    },
+    /// Another version or other bytes serve under a skill's name.
+    #[serde(rename = "skill.replaced")]
+    SkillReplaced {
+        /// The component that served before.
+        previous_digest: String,
+    },
+    /// An operator granted a capability.
+    #[serde(rename = "grant.given")]
+    GrantGiven {
+        /// What.
+        capability: String,
+        /// Who.
+        by: String,
+    },
+    /// An operator took a grant back.
+    #[serde(rename = "grant.revoked")]
+    GrantRevoked {
+        /// What.
+        capability: String,
+        /// Who.
+        by: String,
+    },
+    /// A grant no longer counts: it was for other signers or another
+    /// definition, or its time is over.
+    #[serde(rename = "grant.lapsed")]
+    GrantLapsed {
+        /// What.
+        capability: String,
+        /// In one sentence.
+        reason: String,
+    },
+    /// A requirement of the operator is not met.
+    #[serde(rename = "policy.unmet")]
+    PolicyUnmet {
+        /// Its name in a configuration.
+        requirement: String,
+        /// In one sentence, with what to do.
+        reason: String,
+    },
+    /// A file of the audit log was begun.
+    #[serde(rename = "audit.opened")]
+    AuditOpened {
+        /// Why, and what was expected in its place.
+        reason: String,
+    },
+    /// What the audit log holds up to here, signed.
+    #[serde(rename = "audit.checkpoint")]
+    AuditCheckpoint {
+        /// Lines of this file before this one.
+        lines: u64,
+        /// SHA-256 of the line before, in hexadecimal digits.
+        head: String,
+        /// Which key signs.
+        key: String,
+        /// ECDSA P-256 over the lines above, in Base64.
+        signature: String,
+    },
+    /// The audit log goes on in a new file.
+    #[serde(rename = "audit.rotated")]
+    AuditRotated {
+        /// Name of the file before.
+        previous_file: String,
+        /// Its lines.
+        previous_lines: u64,
+        /// SHA-256 of its last line.
+        previous_head: String,
+    },
+    /// The last line of the audit log was not whole, and was set aside.
+    #[serde(rename = "audit.torn")]
+    AuditTorn {
+        /// Its bytes.
+        bytes: u64,
+        /// The file in which they are.
+        kept: String,
+    },
+    /// The audit log cannot be written; no call is begun.
+    #[serde(rename = "audit.degraded")]
+    AuditDegraded {
+        /// In one sentence.
+        reason: String,
+    },
+    /// The audit log can be written again.
+    #[serde(rename = "audit.recovered")]
+    AuditRecovered {
+        /// Records that were refused meanwhile.
+        refused: u64,
+        /// Records that were kept and are written now.
+        kept: u64,
+    },
+    /// A sink behind the audit log lost events.
+    #[serde(rename = "sink.dropped")]
+    SinkDropped {
+        /// Its name.
+        sink: String,
+        /// How many.
+        count: u64,
+    },
     /// The host failed while it served a call.
     #[serde(rename = "host.panicked")]
     HostPanicked {},
@@ -257,7 +446,15 @@ impl Event {
             | Self::InvocationStarted { .. }
             | Self::InvocationFinished { .. }
             | Self::SecretRevealed { .. }
-            | Self::OutputTruncated { .. } => Severity::Info,
+            | Self::OutputTruncated { .. }
+            | Self::InvocationAttempted { .. }
+            | Self::SkillReplaced { .. }
+            | Self::SkillResumed { .. }
+            | Self::GrantGiven { .. }
+            | Self::GrantRevoked { .. }
+            | Self::AuditOpened { .. }
+            | Self::AuditCheckpoint { .. }
+            | Self::AuditRotated { .. } => Severity::Info,
             Self::SkillRejected { .. }
             | Self::TrustStale { .. }
             | Self::TrustChanged { .. }
@@ -268,7 +465,16 @@ impl Event {
             | Self::LimitExceeded { .. }
             | Self::SecretRedacted { .. }
             | Self::GuestTrapped { .. }
-            | Self::HostOverloaded { .. } => Severity::Warning,
+            | Self::HostOverloaded { .. }
+            | Self::FallbackUsed { .. }
+            | Self::RetryRefused { .. }
+            | Self::BreakerChanged { .. }
+            | Self::RequestRejected { .. }
+            | Self::InputFlagged { .. }
+            | Self::GrantLapsed { .. }
+            | Self::PolicyUnmet { .. }
+            | Self::AuditRecovered { .. }
+            | Self::SinkDropped { .. } => Severity::Warning,
             Self::VerifyFailed { .. }
             | Self::SkillRevoked { .. }
             | Self::ToolChanged { .. }
@@ -278,6 +484,10 @@ impl Event {
             | Self::VerificationBypass {}
             | Self::UnsignedExecution {}
             | Self::ArtifactChanged {}
+            | Self::Alert { .. }
+            | Self::SkillSuspended { .. }
+            | Self::AuditTorn { .. }
+            | Self::AuditDegraded { .. }
             | Self::HostPanicked {} => Severity::High,
         }
     }
@@ -367,25 +577,25 @@ const fn is_zero(number: &u64) -> bool {
 pub struct Subject {
     /// The call.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub invocation: Option<String>,
+    pub invocation: Option<Arc<str>>,
     /// Who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub principal: Option<String>,
+    pub principal: Option<Arc<str>>,
     /// The skill.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub skill: Option<String>,
+    pub skill: Option<Arc<str>>,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// Of its component.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    pub digest: Option<Arc<str>>,
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool: Option<String>,
+    pub tool: Option<Arc<str>>,
     /// Whose signatures count.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub signers: Vec<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub signers: Arc<[Arc<str>]>,
     /// Which state of policy, root, deny list and lock file it was judged by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_generation: Option<u64>,

@@ -84,7 +84,10 @@ fn describe(event: &Event) -> String {
         | Event::TrustRejected { reason, .. }
         | Event::TrustStale { reason }
         | Event::ConfigInsecure { reason }
-        | Event::CacheRejected { reason } => reason.clone(),
+        | Event::CacheRejected { reason }
+        | Event::RetryRefused { reason }
+        | Event::AuditOpened { reason }
+        | Event::AuditDegraded { reason } => reason.clone(),
         Event::TrustChanged { changed } => format!("now in force: {}", changed.join(", ")),
         Event::VerificationBypass {} => {
             "SKILLHOST_ALLOW_UNSIGNED has no effect here; it needs SKILLHOST_ENV=development and a build without `hardened`".to_owned()
@@ -94,6 +97,47 @@ fn describe(event: &Event) -> String {
         }
         Event::ArtifactChanged {} => "its files changed since they were verified".to_owned(),
         Event::SkillRejected { kind, .. } => format!("not loaded ({kind})"),
+        Event::InvocationAttempted {
+            attempt, next, reason, ..
+        } => format!("attempt {attempt}: {next}: {reason}"),
+        Event::FallbackUsed { from, to, kind } => {
+            format!("{to} is used instead of {from} ({kind})")
+        }
+        Event::RequestRejected { kind, reason, rule } => {
+            format!("turned away ({kind}): {reason} Decided by {rule}")
+        }
+        Event::InputFlagged {
+            rule,
+            field,
+            action,
+        } => format!("argument `{field}` breaks the rule `{rule}` ({action})"),
+        Event::BreakerChanged { state, reason, .. } => format!("breaker {state}: {reason}"),
+        Event::Alert { rule, reason, .. } => format!("ALERT {rule}: {reason}"),
+        Event::SkillSuspended { reason } => {
+            format!("suspended: {reason} `skillhost resume` lets it run again")
+        }
+        Event::SkillResumed { by } => format!("resumed by {by}"),
+        Event::SkillReplaced { previous_digest } => format!("replaces {previous_digest}"),
+        Event::GrantGiven { capability, by } => format!("{by} granted {capability}"),
+        Event::GrantRevoked { capability, by } => format!("{by} revoked {capability}"),
+        Event::GrantLapsed { capability, reason } => {
+            format!("the grant {capability} lapsed: {reason}")
+        }
+        Event::PolicyUnmet {
+            requirement,
+            reason,
+        } => format!("requirement `{requirement}` is not met: {reason}"),
+        Event::AuditCheckpoint { lines, .. } => format!("{lines} lines signed"),
+        Event::AuditRotated { previous_file, .. } => {
+            format!("the audit log goes on behind {previous_file}")
+        }
+        Event::AuditTorn { bytes, kept } => {
+            format!("{bytes} bytes of a torn audit log were set aside in {kept}")
+        }
+        Event::AuditRecovered { refused, kept } => {
+            format!("the audit log can be written again; {kept} records were kept, {refused} refused")
+        }
+        Event::SinkDropped { sink, count } => format!("the sink `{sink}` lost {count} events"),
         Event::InvocationStarted { input_bytes, .. } => format!("called with {input_bytes} bytes"),
         Event::InvocationFinished { outcome, .. } => format!("finished: {outcome}"),
         Event::PolicyDenied { capability, .. } => format!("denied ({capability})"),

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied};
-use crate::registry::{Granted, Loaded};
+use crate::registry::{self, Granted, Loaded};
 use crate::sandbox::{Entrusted, Kept, Mounts};
 use crate::time::millis;
 use crate::verify::{Decision, SignerName, Verdict, Verified};
@@ -139,8 +139,8 @@ impl Host {
         if let Some(known) = known {
             still_named(&manifest, &known.manifest)?;
         }
-        trail.subject.skill = Some(manifest.name.to_string());
-        trail.subject.version = Some(manifest.version.to_string());
+        trail.subject.skill = Some(manifest.name.as_str().into());
+        trail.subject.version = Some(manifest.version.to_string().into());
         self.authority.approve(&manifest, verified.verdict())?;
         let schemas = manifest
             .tools
@@ -158,6 +158,7 @@ impl Host {
         let compile_ms = millis(self.clock.monotonic().saturating_duration_since(start));
         let loaded = Loaded {
             path: path.to_owned(),
+            info: registry::info(&manifest, compiled.verified().verdict()),
             prepared: self.linkers.prepare(&compiled, &manifest)?,
             compiled,
             schemas: Arc::new(schemas),
@@ -239,7 +240,7 @@ impl Host {
 
     /// Verifies, and records how that was decided.
     fn judge(&self, artifact: Artifact, trail: &mut Trail) -> Result<Verified<Artifact>> {
-        trail.subject.digest = Some(artifact.digest().to_string());
+        trail.subject.digest = Some(artifact.digest().to_string().into());
         self.check_clock(&trail.subject)?;
         match self.authority.verify(artifact) {
             Ok(verified) => {
@@ -316,7 +317,7 @@ impl Trail {
     }
 
     fn decided(&mut self, signers: &[SignerName], decision: &Decision) {
-        self.subject.signers = signers.iter().map(ToString::to_string).collect();
+        self.subject.signers = signers.iter().map(|it| it.as_str().into()).collect();
         self.subject.trust_generation = Some(decision.trust_generation);
     }
 }

@@ -1,6 +1,7 @@
 //! What is recorded of a call, and what its caller and its operator are told.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Host;
 use crate::admission::Schemas;
@@ -44,6 +45,7 @@ impl Host {
             },
         )
     }
+
     /// Records what the attempt brought to light, and makes the answer of it.
     pub(super) fn answered(
         &self,
@@ -60,7 +62,7 @@ impl Host {
             invocation: invocation.id.to_string(),
             outcome: recorded.and(ended.outcome.map_err(|fault| fault.error)),
             usage: ended.usage,
-            skill: Some(loaded.info()),
+            skill: Some(Arc::clone(loaded.info())),
             diagnostics: lines(&ended.diagnostics),
         }
     }
@@ -118,13 +120,14 @@ impl Answer {
         }
     }
 }
+
 impl Subject {
     pub(super) fn of(invocation: &Invocation) -> Self {
         Self {
-            invocation: Some(invocation.id.to_string()),
-            principal: Some(invocation.principal.to_string()),
-            skill: Some(invocation.skill.to_string()),
-            tool: Some(one_line(&invocation.tool, 80)),
+            invocation: Some(invocation.id.to_string().into()),
+            principal: Some(invocation.principal.to_string().into()),
+            skill: Some(invocation.skill.as_str().into()),
+            tool: Some(one_line(&invocation.tool, 80).into()),
             ..Self::default()
         }
     }
@@ -133,7 +136,7 @@ impl Subject {
     pub(super) fn of_file(path: &Path) -> Self {
         let name = path
             .file_stem()
-            .map(|name| one_line(&name.to_string_lossy(), 80));
+            .map(|name| one_line(&name.to_string_lossy(), 80).into());
         Self {
             skill: name,
             ..Self::default()
@@ -142,13 +145,14 @@ impl Subject {
 
     pub(super) fn describe(&mut self, loaded: &Loaded) {
         let info = loaded.info();
-        self.skill = Some(info.name);
-        self.version = Some(info.version);
-        self.digest = Some(info.digest);
-        self.signers = info.signers;
+        self.skill = Some(Arc::clone(&info.name));
+        self.version = Some(Arc::clone(&info.version));
+        self.digest = Some(Arc::clone(&info.digest));
+        self.signers = Arc::clone(&info.signers);
         self.trust_generation = Some(loaded.verdict().decision().trust_generation);
     }
 }
+
 pub(super) fn check_output(schemas: &Schemas, ended: &mut Ended) {
     if let Ok(output) = &ended.outcome
         && let Err(error) = schemas.check_output(output.structured.as_ref())

@@ -157,7 +157,12 @@ const fn names_host_files(kind: Kind) -> bool {
 /// Whether trying again is of use, where the hint does not say it.
 const fn advice(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::GuestFailed | Kind::Overloaded | Kind::Cancelled | Kind::UnknownTool => None,
+        Kind::GuestFailed
+        | Kind::RateLimited
+        | Kind::Overloaded
+        | Kind::BreakerOpen
+        | Kind::Cancelled
+        | Kind::UnknownTool => None,
         _ => Some(match kind.retry() {
             Retry::Never => "The same call would fail again.",
             Retry::Once => "Trying once more may help.",
@@ -168,6 +173,8 @@ const fn advice(kind: Kind) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::answer::{Diagnostics, SkillInfo};
     use crate::event::Usage;
@@ -183,12 +190,12 @@ mod tests {
                 attempts: 1,
                 ..Usage::default()
             },
-            skill: Some(SkillInfo {
-                name: "text-stats".to_owned(),
-                version: "1.2.3".to_owned(),
-                digest: "sha256:00".to_owned(),
-                signers: vec!["alice".to_owned()],
-            }),
+            skill: Some(Arc::new(SkillInfo {
+                name: "text-stats".into(),
+                version: "1.2.3".into(),
+                digest: "sha256:00".into(),
+                signers: Arc::new(["alice".into()]),
+            })),
             diagnostics: Diagnostics {
                 lines: vec!["stderr: not for the caller".to_owned()],
             },

@@ -34,7 +34,7 @@ async fn s15_a_threshold_that_rises_counts_at_the_next_call() {
         called.between(),
         ["verify.failed", "verify.passed", "skill.loaded"]
     );
-    assert_eq!(called.answer.skill.unwrap().signers, ["author", "bob"]);
+    assert_eq!(called.signers(), ["author", "bob"]);
 }
 
 /// The name stays, the key behind it is another one.

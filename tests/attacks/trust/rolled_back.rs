@@ -38,7 +38,7 @@ async fn s12_the_version_that_serves_goes_on_serving() {
         (&failed["kind"], &failed["version"]),
         (&"RolledBack".into(), &"1.9.9".into())
     );
-    assert_eq!(called.answer.skill.unwrap().version, "2.0.0");
+    assert_eq!(&*called.answer.skill.unwrap().version, "2.0.0");
     assert_says(&bench, "two").await;
     let error = bench.host().load(&bench.path("says")).await.unwrap_err();
     assert_eq!(error.kind(), RolledBack);

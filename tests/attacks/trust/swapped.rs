@@ -110,8 +110,8 @@ impl Race {
         }
         let digest = &called.answer.skill.as_ref().unwrap().digest;
         match called.text().trim_end() {
-            "one" if *digest == self.digests[0] => tally.one += 1,
-            "other" if *digest == self.digests[1] => tally.other += 1,
+            "one" if **digest == *self.digests[0] => tally.one += 1,
+            "other" if **digest == *self.digests[1] => tally.other += 1,
             unexpected => panic!("{unexpected}, and {digest} was verified"),
         }
     }

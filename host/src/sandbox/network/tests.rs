@@ -67,7 +67,7 @@ impl Bench {
         let events = Kept::default();
         let record = Events::new(Box::new(events.clone()), vec![], crate::time::system()).unwrap();
         let subject = Subject {
-            skill: Some("s".to_owned()),
+            skill: Some("s".into()),
             ..Subject::default()
         };
         let observer = Observer::new(Arc::new(record), Arc::new(subject));
