@@ -1,12 +1,16 @@
 //! N18 and X02 to X08: where secrets go, and where they do not.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use skillhost::Kind::{Denied, GuestFailed, Trapped};
+use skillhost::Kind::{AuditUnavailable, Denied, GuestFailed, Trapped};
 use skillhost::config::Config;
+use skillhost::error::Result;
+use skillhost::event::{Event, Record, Sink};
 use skillhost::secret::{Secret, Secrets};
+use skillhost::{Error, Setup};
 use skillhost_tests::bench::{SECRET, invocation};
 use skillhost_tests::{Bench, Called, Reply, Server, pack};
 
@@ -19,6 +23,10 @@ fn value() -> String {
 
 /// A host that is configured so, and whose secrets have that value.
 fn bench(configuration: &str) -> Bench {
+    bench_with(configuration, |_| {})
+}
+
+fn bench_with(configuration: &str, change: impl FnOnce(&mut Setup)) -> Bench {
     let text =
         format!("{configuration}\n[secret.one]\nfile = \"one\"\n[secret.other]\nfile = \"o\"\n");
     let config = Config::parse(&text, Path::new("/skillhost.toml")).unwrap();
@@ -26,6 +34,7 @@ fn bench(configuration: &str) -> Bench {
         setup.skills.extend(config.policies);
         let one = ("one".parse().unwrap(), Secret::new(value()).unwrap());
         setup.secrets = Secrets::new([one]);
+        change(setup);
     })
 }
 
@@ -165,6 +174,35 @@ async fn a_skill_that_needs_a_secret_does_not_run_without() {
         "{}",
         called.hint()
     );
+}
+
+/// Loses what tells that a secret was read.
+#[derive(Debug)]
+struct Discreet;
+
+impl Sink for Discreet {
+    fn write(&self, record: &Record<'_>) -> Result<()> {
+        match record.event {
+            Event::SecretRevealed { .. } => Err(Error::new(AuditUnavailable, "The disk is full.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The skill reports its progress once it has the secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn d02_a_secret_is_not_shown_unless_that_is_recorded() {
+    let bench = bench_with("[skill.spill]\nreveal.token = \"one\"", |setup| {
+        setup.audit = Box::new(Discreet);
+    });
+    bench.load("spill", &pack::rust("spill")).await.unwrap();
+    let heard = Arc::new(AtomicBool::new(false));
+    let listening = Arc::clone(&heard);
+    let mut call = invocation("spill", "everywhere", json!({}));
+    call.progress = Some(Arc::new(move |_| listening.store(true, Ordering::Relaxed)));
+    let answer = bench.host().invoke(call).await;
+    assert_eq!(answer.outcome.unwrap_err().kind(), AuditUnavailable);
+    assert!(!heard.load(Ordering::Relaxed));
 }
 
 /// X05: each place but the answer, and each event that tells of it.

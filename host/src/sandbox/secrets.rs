@@ -227,7 +227,11 @@ impl Host for State {
         Ok(match self.entrusted.reveal(&name) {
             Ok(secret) => {
                 observer.revealed(&name);
-                Ok(secret.expose().to_owned())
+                // A skill that got it could send it away before its call ends.
+                match observer.lost() {
+                    Some(_unrecorded) => Err(WitError::NotGranted),
+                    None => Ok(secret.expose().to_owned()),
+                }
             }
             Err(why) => {
                 observer.secret(&name, &missing(why, observer.skill(), &name));
