@@ -89,6 +89,22 @@ pub struct Diagnostics {
     pub lines: Vec<String>,
 }
 
+/// One attempt of a call that was tried more than once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// What was tried, as `skill/tool`.
+    pub tool: String,
+    /// Which failure; none if it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// What came next: `done`, `retry`, `fallback` or `give-up`.
+    pub next: &'static str,
+    /// Why.
+    pub reason: String,
+    /// Milliseconds until the next attempt.
+    pub wait_ms: u64,
+}
+
 /// The one answer to one call.
 #[derive(Debug)]
 pub struct Answer {
@@ -102,6 +118,11 @@ pub struct Answer {
     pub skill: Option<Arc<SkillInfo>>,
     /// For the operator.
     pub diagnostics: Diagnostics,
+    /// What was tried, in order; empty if the first attempt decided the call.
+    pub attempts: Vec<Attempt>,
+    /// How long ago this was answered, if it is an earlier answer to the same
+    /// arguments.
+    pub stale: Option<Duration>,
 }
 
 impl Serialize for Answer {
@@ -119,6 +140,12 @@ impl Serialize for Answer {
         map.serialize_entry("usage", &self.usage)?;
         map.serialize_entry("invocation", &self.invocation)?;
         map.serialize_entry("skill", &self.skill)?;
+        if !self.attempts.is_empty() {
+            map.serialize_entry("attempts", &self.attempts)?;
+        }
+        if let Some(age) = self.stale {
+            map.serialize_entry("stale_ms", &millis(age))?;
+        }
         map.end()
     }
 }
@@ -129,6 +156,9 @@ pub(crate) fn serialize_error<M: SerializeMap>(map: &mut M, error: &Error) -> Re
     map.serialize_entry("kind", &error.kind())?;
     map.serialize_entry("message", error.message())?;
     map.serialize_entry("hint", &error.hint())?;
+    if let Some(again) = error.again() {
+        map.serialize_entry("again", again.sentence())?;
+    }
     match error.retry_after() {
         Some(after) => map.serialize_entry("retry_after_ms", &millis(after)),
         None => Ok(()),

@@ -84,6 +84,31 @@ pub enum Retry {
     ByPolicy,
 }
 
+/// Whether the same call is of use again, after all attempts of it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Nobody knows how far it came, and a second time is not the same as once.
+    MakeSure,
+    /// It was tried more than once.
+    NotAtOnce,
+    /// Too many calls of the skill fail.
+    NotSoon,
+}
+
+impl Again {
+    /// In one sentence, for whoever made the call.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::MakeSure => {
+                "It may have taken effect all the same: make sure before you call it again."
+            }
+            Self::NotAtOnce => "It was tried more than once: trying again at once is of no use.",
+            Self::NotSoon => "Too many calls of this skill fail just now: do not try again soon.",
+        }
+    }
+}
+
 impl Kind {
     /// Every kind, for tables and tests.
     pub const ALL: [Self; 39] = [
@@ -244,6 +269,7 @@ pub struct Error {
     hint: Option<String>,
     internal: Option<String>,
     retry_after: Option<Duration>,
+    again: Option<Again>,
 }
 
 impl Error {
@@ -255,6 +281,7 @@ impl Error {
             hint: None,
             internal: None,
             retry_after: None,
+            again: None,
         }
     }
 
@@ -283,6 +310,18 @@ impl Error {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Adds whether the same call is of use again.
+    pub(crate) const fn tell(&mut self, again: Option<Again>) {
+        self.again = again;
+    }
+
+    /// Whether the same call is of use again, if more is known of that than its
+    /// kind says.
+    #[must_use]
+    pub const fn again(&self) -> Option<Again> {
+        self.again
     }
 
     /// Changes each of its texts.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::SkillName;
+use crate::manifest::text::one_line;
 
 /// Identifies one call in answers and events: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +22,13 @@ impl InvocationId {
             Error::new(Kind::Internal, "The system gives no random numbers.").with_internal(cause)
         })?;
         Ok(Self(u128::from_be_bytes(bytes)))
+    }
+}
+
+impl InvocationId {
+    /// Half of its bits, for what is left to chance.
+    pub(crate) fn chance(self) -> u64 {
+        u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or_default()
     }
 }
 
@@ -94,6 +102,13 @@ impl Invocation {
             cancelled: CancellationToken::new(),
             progress: None,
         })
+    }
+}
+
+impl Invocation {
+    /// Skill and tool, for people.
+    pub(crate) fn target(&self) -> String {
+        format!("{}/{}", self.skill, one_line(&self.tool, 80))
     }
 }
 

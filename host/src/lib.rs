@@ -21,6 +21,7 @@ pub mod compile;
 pub mod state;
 mod sandbox;
 mod run;
+pub mod recovery;
 pub mod event;
 pub mod answer;
 mod host;

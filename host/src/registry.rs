@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::policy::limits::Limits;
 use crate::policy::{Denied, Grant};
+use crate::recovery::Rules;
 use crate::sandbox::{Entrusted, Kept, Mounts, Prepared};
 use crate::verify::{Verdict, Verified};
 
@@ -27,6 +28,7 @@ pub struct Loaded {
     pub(crate) compiled: Compiled,
     pub(crate) prepared: Prepared,
     pub(crate) schemas: Arc<BTreeMap<ToolName, Schemas>>,
+    pub(crate) recovery: Arc<Rules>,
     pub(crate) granted: Arc<Result<Granted, Denied>>,
     pub(crate) settings: Arc<Map<String, Value>>,
     pub(crate) environment: Arc<[(String, String)]>,

@@ -1,6 +1,7 @@
 //! Calling into a guest, and telling how that ended.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use wasmtime::component::ResourceTableError;
@@ -13,16 +14,25 @@ use crate::event::{Event, Spent, Usage};
 use crate::invocation::Invocation;
 use crate::manifest::text::one_line;
 use crate::policy::limits::Limits;
+use crate::sandbox::bindings::skillhost::skill::types as guest;
 use crate::sandbox::bindings::skillhost::skill::types::Outcome;
 use crate::sandbox::meter::{Budget, Exceeded, Meter};
 use crate::sandbox::random::TooManyAtOnce;
 use crate::sandbox::{Diagnostics, Prepared, State};
 use crate::time::millis;
 
+/// Units of fuel for a nanosecond that a guest had before it was stopped: no core
+/// does so many instructions. The engine may lose what a guest burned before a
+/// trap, and time is never lost.
+const FUEL_PER_NANOSECOND: u64 = 20;
+
 /// How one attempt ended.
 pub(crate) struct Ended {
     pub(crate) outcome: Result<Output, Fault>,
     pub(crate) usage: Usage,
+    /// Units of fuel that it counts for, those included that the engine may have
+    /// lost.
+    pub(crate) charged: u64,
     pub(crate) diagnostics: Diagnostics,
     /// Budgets of which the guest wanted more than it had.
     pub(crate) exceeded: Vec<Exceeded>,
@@ -44,6 +54,8 @@ pub(crate) struct Fault {
 pub(crate) enum Cause {
     /// The guest said so.
     Guest,
+    /// The guest said that it did nothing yet, and may later.
+    Unavailable,
     /// A limit of the grant, by its name.
     Limit(&'static str),
     /// A trap of the engine.
@@ -64,8 +76,7 @@ pub(crate) struct Call<'a> {
     pub(crate) deadline: tokio::time::Instant,
 }
 
-type Called =
-    wasmtime::Result<Result<Outcome, crate::sandbox::bindings::skillhost::skill::types::Error>>;
+type Called = wasmtime::Result<Result<Outcome, guest::Error>>;
 
 /// Why the engine was left before it returned.
 enum Interrupted {
@@ -95,7 +106,6 @@ pub(crate) async fn call(
     let start = tokio::time::Instant::now();
     let called = {
         let work = enter(prepared, &mut store, invocation);
-        let work = crate::panic::during(invocation.id, work);
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
@@ -108,13 +118,18 @@ pub(crate) async fn call(
             },
         }
     };
+    let took = start.elapsed();
     let diagnostics = store.data_mut().diagnostics();
     let mut usage = Usage {
         fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
         memory_bytes: store.data().memory_peak(),
-        wall_ms: millis(start.elapsed()),
+        wall_ms: millis(took),
         attempts: 1,
         spent: spent(store.data().meter(), &diagnostics),
+    };
+    let charged = match called {
+        Ok(Ok(_)) => usage.fuel,
+        _ => usage.fuel.max(fuel_for(took).min(limits.fuel)),
     };
     let diagnostics = diagnostics.redacted(store.data().observer());
     let outcome = match called {
@@ -122,8 +137,11 @@ pub(crate) async fn call(
         Ok(Ok(Err(mut error))) => {
             texts_of(&mut error, |text| store.data().observer().redact_in(text));
             Err(Fault {
+                cause: match error {
+                    guest::Error::Unavailable(_) => Cause::Unavailable,
+                    _ => Cause::Guest,
+                },
                 error: guest_error(error),
-                cause: Cause::Guest,
             })
         }
         Ok(Err(cause)) => Err(trapped(
@@ -138,11 +156,17 @@ pub(crate) async fn call(
     Ended {
         outcome,
         usage,
+        charged,
         diagnostics,
         exceeded: store.data().meter().exceeded(),
         repeats: None,
         redactions: None,
     }
+}
+
+fn fuel_for(time: Duration) -> u64 {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    nanoseconds.saturating_mul(FUEL_PER_NANOSECOND)
 }
 
 /// What was used, what the guest wrote included.
@@ -208,11 +232,16 @@ fn interruption(interrupted: Interrupted, limits: &Limits) -> Fault {
             cause: Cause::Withdrawn,
         },
         Interrupted::Panicked => Fault {
-            error: Error::new(Kind::Internal, "The host failed while it served this call.")
-                .with_hint("The call's record in the audit log has its id; please report it."),
+            error: panicked(),
             cause: Cause::Panic,
         },
     }
+}
+
+/// The host panicked while it served a call.
+pub(crate) fn panicked() -> Error {
+    Error::new(Kind::Internal, "The host failed while it served this call.")
+        .with_hint("The call's record in the audit log has its id; please report it.")
 }
 
 fn cancelled() -> Fault {

@@ -27,6 +27,8 @@ fn answer(outcome: Result<(), Kind>) -> Answer {
         usage: Usage::default(),
         skill: None,
         diagnostics: skillhost::answer::Diagnostics::default(),
+        attempts: Vec::new(),
+        stale: None,
     }
 }
 

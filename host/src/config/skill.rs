@@ -17,6 +17,7 @@ use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::LimitsChange;
 use crate::policy::origin::OriginRule;
 use crate::policy::{OperatorGrant, SocketGrant};
+use crate::recovery::SkillRecovery;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +93,7 @@ impl SkillTable {
                     .collect(),
             },
             settings: self.settings,
+            recovery: SkillRecovery::default(),
             environment: each(self.environment, page, variable)?,
         })
     }

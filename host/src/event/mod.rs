@@ -515,6 +515,37 @@ pub struct Usage {
     pub spent: Spent,
 }
 
+impl Usage {
+    /// Nothing of anything.
+    pub const NOTHING: Self = Self {
+        fuel: 0,
+        memory_bytes: 0,
+        wall_ms: 0,
+        attempts: 0,
+        spent: Spent::NOTHING,
+    };
+
+    /// What two attempts took together. One has given back what it held before
+    /// the next one began, so of that the most counts.
+    #[must_use]
+    pub fn and(self, next: &Self) -> Self {
+        let (spent, more) = (self.spent, next.spent);
+        Self {
+            fuel: self.fuel.saturating_add(next.fuel),
+            memory_bytes: self.memory_bytes.max(next.memory_bytes),
+            wall_ms: self.wall_ms.saturating_add(next.wall_ms),
+            attempts: self.attempts.saturating_add(next.attempts),
+            spent: Spent {
+                open_files: spent.open_files.max(more.open_files),
+                sockets: spent.sockets.max(more.sockets),
+                timers: spent.timers.max(more.timers),
+                state_bytes: spent.state_bytes.max(more.state_bytes),
+                ..spent.summed(more)
+            },
+        }
+    }
+}
+
 /// Makes [`Spent`], each number of which is left out where it is 0.
 macro_rules! spent {
     ($($(#[$doc:meta])* $field:ident,)*) => {
@@ -522,6 +553,15 @@ macro_rules! spent {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
         pub struct Spent {
             $($(#[$doc])* #[serde(skip_serializing_if = "is_zero")] pub $field: u64,)*
+        }
+
+        impl Spent {
+            /// Nothing of anything.
+            pub const NOTHING: Self = Self { $($field: 0,)* };
+
+            fn summed(self, more: Self) -> Self {
+                Self { $($field: self.$field.saturating_add(more.$field),)* }
+            }
         }
     };
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
 use crate::policy::{self, Denied};
+use crate::recovery::Rules;
 use crate::registry::{self, Granted, Loaded};
 use crate::sandbox::{Entrusted, Kept, Mounts};
 use crate::time::millis;
@@ -150,6 +151,8 @@ impl Host {
         let policy = self.policy_of(&manifest.name);
         let settings = admission::settings(&manifest, &policy.settings)?;
         let granted = self.grant(&manifest, verified.verdict(), known)?;
+        let rules = known.map(|known| &*known.recovery);
+        let recovery = Rules::new(&manifest, &policy.recovery, &self.recovery, rules);
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -162,6 +165,7 @@ impl Host {
             prepared: self.linkers.prepare(&compiled, &manifest)?,
             compiled,
             schemas: Arc::new(schemas),
+            recovery: Arc::new(recovery),
             granted: Arc::new(granted),
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),

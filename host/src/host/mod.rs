@@ -1,46 +1,41 @@
 //! [`Host::invoke`]: the one way in for every call.
 
+mod attempt;
+mod chain;
 mod load;
 mod loading;
 mod record;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
-use tokio::time::Instant;
 
+use self::chain::Chain;
 use self::loading::Loading;
-use self::record::{Open, check_output, explain_denial, redact};
-use crate::admission::capacity::{Capacity, Gate, Load, Seat, TurnedAway};
-use crate::admission::{self, Schemas};
+use crate::admission::capacity::{Capacity, Gate};
 use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
-use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Events, Sink, Subject};
+use crate::error::Result;
+use crate::event::{Events, Sink};
 use crate::invocation::Invocation;
-use crate::manifest::{SkillName, ToolName};
+use crate::manifest::SkillName;
+use crate::policy::OperatorGrant;
 use crate::policy::limits::{Limits, LimitsChange};
-use crate::policy::{Denied, OperatorGrant};
-use crate::registry::{Granted, Loaded, Registry};
-use crate::run::{self, Call, Ended};
+use crate::recovery::{RecoveryChange, SkillRecovery};
+use crate::registry::{Loaded, Registry};
 use crate::sandbox::network::gateway::{Gateway, OwnListener};
 use crate::sandbox::network::{Network, SystemNetwork};
-use crate::sandbox::{self, Descriptors, Linkers, Observer, Parts, State};
+use crate::sandbox::{Descriptors, Linkers};
 use crate::secret::Secrets;
 use crate::state::{States, Transient};
-use crate::time::{Clock, millis};
+use crate::time::Clock;
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
-
-/// The longest wait for the end of a verdict before it is looked at again.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// What an operator decides about one skill.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +44,8 @@ pub struct SkillPolicy {
     pub grant: OperatorGrant,
     /// Its settings, by key.
     pub settings: Map<String, Value>,
+    /// How often it is tried, and what is used instead.
+    pub recovery: SkillRecovery,
     /// Variables of its environment, which is empty otherwise.
     pub environment: BTreeMap<String, String>,
 }
@@ -66,6 +63,8 @@ pub struct Setup {
     pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// How often tools are tried, unless a skill's policy says otherwise.
+    pub recovery: RecoveryChange,
     /// What each skill may use.
     pub skills: BTreeMap<SkillName, SkillPolicy>,
     /// What a skill may use that is not named.
@@ -103,6 +102,7 @@ impl Setup {
             limits: Limits::default(),
             ceilings: BTreeMap::new(),
             capacity: Capacity::default(),
+            recovery: RecoveryChange::default(),
             skills: BTreeMap::new(),
             others: SkillPolicy::default(),
             secrets: Secrets::default(),
@@ -131,6 +131,7 @@ pub struct Host {
     ceilings: BTreeMap<TrustLevel, LimitsChange>,
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
+    recovery: RecoveryChange,
     secrets: Secrets,
     states: Arc<dyn States>,
     private: Vec<PathBuf>,
@@ -170,6 +171,7 @@ impl Host {
             ceilings: setup.ceilings,
             skills: setup.skills,
             others: setup.others,
+            recovery: setup.recovery,
             secrets: setup.secrets,
             states: setup.states,
             private: setup.private,
@@ -228,287 +230,21 @@ impl Host {
     }
 
     /// Calls a tool. Every call gets exactly one answer, and exactly one
-    /// `invocation.finished` event.
+    /// `invocation.finished` event, however often it is tried.
     pub async fn invoke(&self, invocation: Invocation) -> Answer {
-        let mut subject = Subject::of(&invocation);
-        if let Err(error) = self.begin(&subject, &invocation) {
-            return Answer::failed(&invocation, error);
-        }
-        let open = Open::new(self, &subject);
-        let mut answer = match self.attempt(&invocation, &mut subject).await {
-            Ok((loaded, ended)) => self.answered(&invocation, &subject, &loaded, ended),
-            Err(mut error) => {
-                let redactor = self.events.redactor();
-                error.edit(|text| *text = redactor.redact(text).0.into_owned());
-                Answer::failed(&invocation, error)
-            }
+        let mut chain = match Chain::begin(self, invocation) {
+            Ok(chain) => chain,
+            Err(answer) => return *answer,
         };
-        if let Err(unavailable) = self.finish(&subject, &answer) {
-            answer.outcome = Err(unavailable);
-        }
-        open.close();
-        answer
-    }
-
-    /// One attempt: take the skill, admit the call, build its store, and, as
-    /// the last step before the guest, see that what was verified still stands.
-    async fn attempt(
-        &self,
-        invocation: &Invocation,
-        subject: &mut Subject,
-    ) -> Result<(Arc<Loaded>, Ended)> {
-        let start = Instant::now();
-        let mut loaded = self.registry.get(&invocation.skill)?;
-        // A file may change once more while the change is read; twice is a
-        // sign of something else.
-        for _ in 0..3 {
-            subject.describe(&loaded);
-            match self.try_call(invocation, subject, &loaded, start).await {
-                Some(ended) => return Ok((loaded, ended?)),
-                None => loaded = self.renewed(invocation, subject, start).await?,
-            }
-        }
-        Err(Error::new(
-            Kind::ArtifactChanged,
-            "The skill's files keep changing while they are read.",
-        )
-        .with_hint("Replace a skill by renaming a complete file into place."))
-    }
-
-    /// Calls the skill; none if it is no longer as it was judged. A call that is
-    /// not admitted may be so by what lies on disk now.
-    async fn try_call(
-        &self,
-        invocation: &Invocation,
-        subject: &Subject,
-        loaded: &Loaded,
-        start: Instant,
-    ) -> Option<Result<Ended>> {
-        let admitted = self.admit(invocation, loaded);
-        let changes = self.authority.subscribe();
-        let (tool, schemas, granted) = match admitted {
-            Ok(admitted) => admitted,
-            Err(_) if !self.upholds(loaded) => return None,
-            Err(NotAdmitted::Refused(error)) => return Some(Err(error)),
-            Err(NotAdmitted::Denied(denied)) => return Some(Err(self.deny(subject, denied))),
-        };
-        let limits = *granted.limits_of(tool);
-        let deadline = start + limits.timeout;
-        let _seat = match self.seat(invocation, subject, &limits, deadline).await {
-            Ok(seat) => seat,
-            Err(error) => return Some(Err(error)),
-        };
-        let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
-        let store = match self.store(
-            invocation,
-            loaded,
-            granted,
-            &limits,
-            observer.clone(),
-            deadline,
-        ) {
-            Ok(store) => store,
-            Err(error) => return Some(Err(error)),
-        };
-        if !self.upholds(loaded) {
-            return None;
-        }
-        if let Err(error) = self.admit_unsigned(subject, loaded) {
-            return Some(Err(error));
-        }
-        let _ticking = self.compiler.tick();
-        let call = Call {
-            invocation,
-            limits: &limits,
-            deadline,
-        };
-        let withdrawn = self.withdrawn(loaded, changes);
-        let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
-        ended.repeats = observer.repeats();
-        redact(&observer, &mut ended);
-        if let Some(unavailable) = observer.lost() {
-            return Some(Err(unavailable));
-        }
-        check_output(schemas, &mut ended);
-        explain_denial(&observer, &mut ended);
-        Some(Ok(ended))
-    }
-
-    /// Room for the call, among those that run.
-    async fn seat(
-        &self,
-        invocation: &Invocation,
-        subject: &Subject,
-        limits: &Limits,
-        deadline: Instant,
-    ) -> Result<Seat<'_>> {
-        let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
-        match entered.await {
-            Ok(seat) => Ok(seat),
-            Err(TurnedAway::Cancelled) => Err(cancelled()),
-            Err(TurnedAway::Full(load)) => {
-                self.events.record(subject, &overloaded(load))?;
-                Err(turned_away(load))
-            }
-        }
-    }
-
-    /// The skill as it is to be judged now. What is recorded of a refusal is by
-    /// which trust it was refused. If it has to be compiled, that goes on when
-    /// the caller has given up or the time is over.
-    async fn renewed(
-        &self,
-        invocation: &Invocation,
-        subject: &mut Subject,
-        start: Instant,
-    ) -> Result<Arc<Loaded>> {
-        let renewed = tokio::select! {
-            biased;
-            () = invocation.cancelled.cancelled() => Err(cancelled()),
-            renewed = self.renew(&invocation.skill, subject) => renewed,
-            () = tokio::time::sleep_until(start + self.limits.timeout) => Err(self.not_ready(subject)),
-        };
-        if renewed.is_err() {
-            subject.trust_generation = Some(self.authority.generation());
-        }
-        renewed
-    }
-
-    fn not_ready(&self, subject: &Subject) -> Error {
-        let timeout = millis(self.limits.timeout);
-        let kind = Kind::DeadlineExceeded;
-        let reason = format!("The skill was replaced, and was not ready within {timeout} ms.");
-        let event = Event::LimitExceeded {
-            limit: "timeout",
-            kind,
-            reason: reason.clone(),
-        };
-        match self.events.record(subject, &event) {
-            Err(unavailable) => unavailable,
-            Ok(()) => Error::new(kind, reason).with_hint("Try again when it is compiled."),
-        }
-    }
-
-    /// Whether what was verified still stands: the generation of trust, the
-    /// verdict's end, the clock, and the files on disk. The last look before a
-    /// guest runs; [`invoke`](Self::invoke) takes it by itself.
-    #[must_use]
-    pub fn upholds(&self, loaded: &Loaded) -> bool {
-        self.authority.upholds(loaded.verdict()) && loaded.is_unchanged()
-    }
-
-    /// Each use of the development override is an event.
-    fn admit_unsigned(&self, subject: &Subject, loaded: &Loaded) -> Result<()> {
-        if loaded.verdict().is_unsigned() {
-            self.events.record(subject, &Event::UnsignedExecution {})?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the skill may no longer run: what is trusted has changed, or
-    /// its verdict has ended.
-    async fn withdrawn(&self, loaded: &Loaded, mut changes: watch::Receiver<u64>) -> Error {
-        let mut until = loaded.verdict().until();
         loop {
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() {
-                    std::future::pending().await
-                },
-                () = self.reached(until) => {}
-            }
-            match self.judge_again(loaded) {
-                Ok(end) => until = end,
-                Err(error) => return error,
+            let (target, whole) = chain.current();
+            let attempted = self.attempt(target, whole).await;
+            match chain.after(attempted) {
+                Some(pause) => chain.wait(pause).await,
+                None => break,
             }
         }
-    }
-
-    /// Until when the skill may run by what is trusted now.
-    fn judge_again(&self, loaded: &Loaded) -> Result<Option<Timestamp>> {
-        let artifact = loaded.compiled.verified().inner().clone();
-        let verified = self.authority.verify(artifact)?;
-        self.authority
-            .check_lock(&loaded.manifest, verified.verdict())?;
-        Ok(verified.verdict().until())
-    }
-
-    async fn reached(&self, moment: Option<Timestamp>) {
-        let Some(moment) = moment else {
-            return std::future::pending().await;
-        };
-        let left = Duration::try_from(moment.duration_since(self.clock.wall()));
-        tokio::time::sleep(left.unwrap_or_default().min(LONGEST_SLEEP)).await;
-    }
-
-    fn admit<'a>(
-        &self,
-        invocation: &Invocation,
-        loaded: &'a Loaded,
-    ) -> Result<(&'a ToolName, &'a Schemas, &'a Granted), NotAdmitted<'a>> {
-        let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
-        let schemas = loaded
-            .schemas
-            .get(&tool.name)
-            .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
-        let granted = Result::as_ref(&loaded.granted).map_err(NotAdmitted::Denied)?;
-        schemas.admit(&invocation.input, granted.limits_of(&tool.name).input)?;
-        Ok((&tool.name, schemas, granted))
-    }
-
-    fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
-        let event = Event::PolicyDenied {
-            capability: denied.capability,
-            reason: denied.message.clone(),
-            grant: denied.grant.clone(),
-        };
-        match self.events.record(subject, &event) {
-            Err(unavailable) => unavailable,
-            Ok(()) => Error::new(Kind::Denied, denied.message.clone())
-                .with_hint(format!("Allow it with {}.", denied.grant)),
-        }
-    }
-
-    fn store(
-        &self,
-        invocation: &Invocation,
-        loaded: &Loaded,
-        granted: &Granted,
-        limits: &Limits,
-        observer: Observer,
-        deadline: Instant,
-    ) -> Result<wasmtime::Store<State>> {
-        sandbox::store(
-            self.compiler.engine(),
-            Parts {
-                invocation,
-                grant: &granted.grant,
-                limits,
-                mounts: &granted.mounts,
-                gateway: &self.gateway,
-                kept: &granted.kept,
-                settings: &loaded.settings,
-                environment: &loaded.environment,
-                entrusted: &granted.entrusted,
-                observer,
-                deadline,
-            },
-        )
-    }
-}
-
-fn cancelled() -> Error {
-    Error::new(Kind::Cancelled, "The call was cancelled.")
-}
-
-/// Why a call does not reach the sandbox.
-enum NotAdmitted<'a> {
-    Refused(Error),
-    Denied(&'a Denied),
-}
-
-impl From<Error> for NotAdmitted<'_> {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
+        chain.finish()
     }
 }
 
@@ -518,21 +254,4 @@ impl std::fmt::Debug for Host {
             .field("registry", &self.registry)
             .finish_non_exhaustive()
     }
-}
-
-const fn overloaded(load: Load) -> Event {
-    Event::HostOverloaded {
-        running: load.running,
-        waiting: load.waiting,
-        memory_bytes: load.memory,
-    }
-}
-
-fn turned_away(load: Load) -> Error {
-    Error::new(
-        Kind::Overloaded,
-        "The host is busy with as many calls as it takes.",
-    )
-    .with_hint(format!("Try again in {} ms.", millis(load.retry_after)))
-    .with_retry_after(load.retry_after)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Host;
 use crate::admission::Schemas;
-use crate::answer::{Answer, Diagnostics};
+use crate::answer::{Answer, Diagnostics, Output, SkillInfo};
 use crate::artifact::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject, Usage};
@@ -16,7 +16,7 @@ use crate::run::{Cause, Ended, Fault};
 use crate::sandbox::{self, Observer};
 
 /// The longest line of a skill's output that is kept, in characters.
-const MAX_LINE: usize = 500;
+pub(super) const MAX_LINE: usize = 500;
 
 /// The most lines of one call's output that are kept.
 const MAX_LINES: usize = 200;
@@ -46,66 +46,65 @@ impl Host {
         )
     }
 
-    /// Records what the attempt brought to light, and makes the answer of it.
-    pub(super) fn answered(
-        &self,
-        invocation: &Invocation,
-        subject: &Subject,
-        loaded: &Loaded,
-        ended: Ended,
-    ) -> Answer {
+    /// Records what the attempt brought to light.
+    pub(super) fn attempted(&self, subject: &Subject, loaded: &Loaded, ended: Ended) -> Attempted {
         let mut recorded = Ok(());
         for event in events_of(&ended) {
             recorded = recorded.and_then(|()| self.events.record(subject, &event));
         }
-        Answer {
-            invocation: invocation.id.to_string(),
+        let unavailable = matches!(
+            &ended.outcome,
+            Err(Fault {
+                cause: Cause::Unavailable,
+                ..
+            })
+        );
+        Attempted {
             outcome: recorded.and(ended.outcome.map_err(|fault| fault.error)),
+            unavailable,
             usage: ended.usage,
+            charged: ended.charged,
             skill: Some(Arc::clone(loaded.info())),
             diagnostics: lines(&ended.diagnostics),
         }
     }
 }
 
-/// A call that began and has not ended. When its future is dropped, or the host
-/// panics, it has ended as well, and its record says so.
-pub(super) struct Open<'a> {
-    host: &'a Host,
-    subject: Option<Subject>,
+/// What came of one attempt.
+pub(super) struct Attempted {
+    pub(super) outcome: Result<Output>,
+    /// The guest said `unavailable`.
+    pub(super) unavailable: bool,
+    pub(super) usage: Usage,
+    /// Units of fuel that it counts for.
+    pub(super) charged: u64,
+    pub(super) skill: Option<Arc<SkillInfo>>,
+    pub(super) diagnostics: Diagnostics,
 }
 
-impl<'a> Open<'a> {
-    pub(super) fn new(host: &'a Host, subject: &Subject) -> Self {
+impl Attempted {
+    /// No guest was run to an end.
+    pub(super) fn failed(error: Error) -> Self {
         Self {
-            host,
-            subject: Some(subject.clone()),
+            outcome: Err(error),
+            unavailable: false,
+            usage: Usage::default(),
+            charged: 0,
+            skill: None,
+            diagnostics: Diagnostics::default(),
         }
-    }
-
-    /// The end is recorded.
-    pub(super) fn close(mut self) {
-        self.subject = None;
     }
 }
 
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        let Some(subject) = &self.subject else { return };
-        let (kind, reason) = if std::thread::panicking() {
-            (Kind::Internal, "The host failed while it served this call.")
-        } else {
-            (Kind::Cancelled, "Nobody waits for this call any longer.")
-        };
-        let event = Event::InvocationFinished {
-            outcome: "error",
-            kind: Some(kind),
-            reason: Some(reason.to_owned()),
-            usage: Usage::default(),
-        };
-        if let Err(error) = self.host.events.record(subject, &event) {
-            tracing::debug!(internal = error.internal(), "an end could not be recorded");
+impl Diagnostics {
+    /// Adds what was written in a further attempt, as long as there is room.
+    pub(super) fn append(&mut self, more: Self) {
+        if self.lines.is_empty() {
+            *self = more;
+            return;
         }
+        let room = MAX_LINES.saturating_sub(self.lines.len());
+        self.lines.extend(more.lines.into_iter().take(room));
     }
 }
 
@@ -117,6 +116,8 @@ impl Answer {
             usage: Usage::default(),
             skill: None,
             diagnostics: Diagnostics::default(),
+            attempts: Vec::new(),
+            stale: None,
         }
     }
 }
@@ -221,7 +222,7 @@ fn events_of(ended: &Ended) -> Vec<Event> {
             }
             Cause::Withdrawn => events.push(Event::SkillRevoked { reason }),
             Cause::Panic => events.push(Event::HostPanicked {}),
-            Cause::Guest | Cause::Cancelled => {}
+            Cause::Guest | Cause::Unavailable | Cause::Cancelled => {}
         }
     }
     events

@@ -12,8 +12,10 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Body, Content, Output};
-use crate::error::{Error, Kind, Retry};
+use crate::error::{Error, Kind};
 use crate::manifest::text::one_line;
+use crate::recovery;
+use crate::time::millis;
 
 /// Before the names of what a result says about its call (MCP, `_meta`).
 const PREFIX: &str = "dev.skillhost/";
@@ -121,6 +123,12 @@ fn about(answer: &Answer) -> serde_json::Map<String, Value> {
         add("digest", json!(skill.digest));
         add("signers", json!(skill.signers));
     }
+    if !answer.attempts.is_empty() {
+        add("attempts", json!(answer.attempts));
+    }
+    if let Some(age) = answer.stale {
+        add("stale_ms", json!(millis(age)));
+    }
     meta
 }
 
@@ -132,7 +140,7 @@ fn told(error: &Error) -> String {
             error.kind()
         );
     }
-    [Some(error.message()), error.hint(), advice(error.kind())]
+    [Some(error.message()), error.hint(), recovery::told(error)]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
@@ -152,23 +160,6 @@ const fn names_host_files(kind: Kind) -> bool {
                 | Kind::ConfigInvalid
                 | Kind::ConfigInsecure
         )
-}
-
-/// Whether trying again is of use, where the hint does not say it.
-const fn advice(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::GuestFailed
-        | Kind::RateLimited
-        | Kind::Overloaded
-        | Kind::BreakerOpen
-        | Kind::Cancelled
-        | Kind::UnknownTool => None,
-        _ => Some(match kind.retry() {
-            Retry::Never => "The same call would fail again.",
-            Retry::Once => "Trying once more may help.",
-            Retry::ByPolicy => "Trying again later may help.",
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -199,6 +190,8 @@ mod tests {
             diagnostics: Diagnostics {
                 lines: vec!["stderr: not for the caller".to_owned()],
             },
+            attempts: Vec::new(),
+            stale: None,
         }
     }
 

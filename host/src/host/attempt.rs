@@ -1,0 +1,366 @@
+//! One attempt of a call: take the skill, admit the call, build its store, and,
+//! as the last step before the guest, see that what was verified still stands.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Host;
+use super::chain::Target;
+use super::record::{Attempted, check_output, explain_denial, redact};
+use super::whole::Whole;
+use crate::admission::capacity::{Load, Seat, TurnedAway};
+use crate::admission::{self, Schemas};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Subject};
+use crate::invocation::Invocation;
+use crate::manifest::ToolName;
+use crate::policy::Denied;
+use crate::policy::limits::Limits;
+use crate::recovery::Recovery;
+use crate::registry::{Granted, Loaded};
+use crate::run::{self, Call, Ended};
+use crate::sandbox::{self, Observer, Parts, State};
+use crate::time::millis;
+
+/// The longest wait for the end of a verdict before it is looked at again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Who is called, with which rights, by which rules.
+struct Admitted<'a> {
+    tool: &'a ToolName,
+    schemas: &'a Schemas,
+    granted: &'a Granted,
+    recovery: &'a Recovery,
+}
+
+/// Why a call does not reach the sandbox.
+enum NotAdmitted<'a> {
+    Refused(Error),
+    Denied(&'a Denied),
+}
+
+/// Why a guest was not run to an end.
+enum NotRun {
+    Failed(Error),
+    /// It is no longer as it was judged.
+    Outdated,
+}
+
+impl Host {
+    /// Tries what the call is at, within what it has left. A panic of the host is
+    /// the end of this attempt and of nothing else.
+    pub(super) async fn attempt(&self, target: &mut Target, whole: &mut Whole) -> Attempted {
+        let id = target.invocation.id;
+        let trying = crate::panic::during(id, self.try_skill(target, whole));
+        let tried = AssertUnwindSafe(trying).catch_unwind().await;
+        match tried {
+            Ok(Ok((loaded, ended))) => self.attempted(&target.subject, &loaded, ended),
+            Ok(Err(error)) => Attempted::failed(self.redacted(error)),
+            Err(_panic) => {
+                let recorded = self.events.record(&target.subject, &Event::HostPanicked {});
+                Attempted::failed(recorded.err().unwrap_or_else(run::panicked))
+            }
+        }
+    }
+
+    fn redacted(&self, mut error: Error) -> Error {
+        let redactor = self.events.redactor();
+        error.edit(|text| *text = redactor.redact(text).0.into_owned());
+        error
+    }
+
+    async fn try_skill(
+        &self,
+        target: &mut Target,
+        whole: &mut Whole,
+    ) -> Result<(Arc<Loaded>, Ended)> {
+        let Target {
+            invocation,
+            subject,
+        } = target;
+        if whole.has_tried() && invocation.cancelled.is_cancelled() {
+            return Err(cancelled());
+        }
+        let mut loaded = self.registry.get(&invocation.skill)?;
+        // A file may change once more while the change is read; twice is a
+        // sign of something else.
+        for _ in 0..3 {
+            subject.describe(&loaded);
+            match self.try_call(invocation, subject, &loaded, whole).await {
+                Ok(ended) => return Ok((loaded, ended)),
+                Err(NotRun::Failed(error)) => return Err(error),
+                Err(NotRun::Outdated) => {
+                    loaded = self.renewed(invocation, subject, whole.start()).await?;
+                }
+            }
+        }
+        Err(Error::new(
+            Kind::ArtifactChanged,
+            "The skill's files keep changing while they are read.",
+        )
+        .with_hint("Replace a skill by renaming a complete file into place."))
+    }
+
+    /// Calls the skill, if it is as it was judged. A call that is not admitted
+    /// may be so by what lies on disk now.
+    async fn try_call(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        loaded: &Loaded,
+        whole: &mut Whole,
+    ) -> Result<Ended, NotRun> {
+        let admitted = self.admit(invocation, loaded);
+        let changes = self.authority.subscribe();
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(_) if !self.upholds(loaded) => return Err(NotRun::Outdated),
+            Err(NotAdmitted::Refused(error)) => return Err(error.into()),
+            Err(NotAdmitted::Denied(denied)) => return Err(self.deny(subject, denied).into()),
+        };
+        let Admitted {
+            granted, recovery, ..
+        } = admitted;
+        if whole.begin(granted.limits_of(admitted.tool)) && recovery.attempts > 1 {
+            loaded.recovery.budget.called();
+        }
+        let (limits, deadline) =
+            whole.bounds(granted.limits_of(admitted.tool), recovery.attempt_timeout);
+        let _seat = self.seat(invocation, subject, &limits, deadline).await?;
+        let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
+        let store = self.store(
+            invocation,
+            loaded,
+            granted,
+            &limits,
+            observer.clone(),
+            deadline,
+        )?;
+        if !self.upholds(loaded) {
+            return Err(NotRun::Outdated);
+        }
+        self.admit_unsigned(subject, loaded)?;
+        let _ticking = self.compiler.tick();
+        let call = Call {
+            invocation,
+            limits: &limits,
+            deadline,
+        };
+        let withdrawn = self.withdrawn(loaded, changes);
+        whole.runs();
+        let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
+        ended.repeats = observer.repeats();
+        redact(&observer, &mut ended);
+        if let Some(unavailable) = observer.lost() {
+            return Err(unavailable.into());
+        }
+        check_output(admitted.schemas, &mut ended);
+        explain_denial(&observer, &mut ended);
+        Ok(ended)
+    }
+
+    /// Room for the call, among those that run.
+    async fn seat(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<Seat<'_>> {
+        let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
+        match entered.await {
+            Ok(seat) => Ok(seat),
+            Err(TurnedAway::Cancelled) => Err(cancelled()),
+            Err(TurnedAway::Full(load)) => {
+                self.events.record(subject, &overloaded(load))?;
+                Err(turned_away(load))
+            }
+        }
+    }
+
+    /// The skill as it is to be judged now. What is recorded of a refusal is by
+    /// which trust it was refused. If it has to be compiled, that goes on when
+    /// the caller has given up or the time is over.
+    async fn renewed(
+        &self,
+        invocation: &Invocation,
+        subject: &mut Subject,
+        start: Instant,
+    ) -> Result<Arc<Loaded>> {
+        let renewed = tokio::select! {
+            biased;
+            () = invocation.cancelled.cancelled() => Err(cancelled()),
+            renewed = self.renew(&invocation.skill, subject) => renewed,
+            () = tokio::time::sleep_until(start + self.limits.timeout) => Err(self.not_ready(subject)),
+        };
+        if renewed.is_err() {
+            subject.trust_generation = Some(self.authority.generation());
+        }
+        renewed
+    }
+
+    fn not_ready(&self, subject: &Subject) -> Error {
+        let timeout = millis(self.limits.timeout);
+        let kind = Kind::DeadlineExceeded;
+        let reason = format!("The skill was replaced, and was not ready within {timeout} ms.");
+        let event = Event::LimitExceeded {
+            limit: "timeout",
+            kind,
+            reason: reason.clone(),
+        };
+        match self.events.record(subject, &event) {
+            Err(unavailable) => unavailable,
+            Ok(()) => Error::new(kind, reason).with_hint("Try again when it is compiled."),
+        }
+    }
+
+    /// Whether what was verified still stands: the generation of trust, the
+    /// verdict's end, the clock, and the files on disk. The last look before a
+    /// guest runs; [`invoke`](Self::invoke) takes it by itself.
+    #[must_use]
+    pub fn upholds(&self, loaded: &Loaded) -> bool {
+        self.authority.upholds(loaded.verdict()) && loaded.is_unchanged()
+    }
+
+    /// Each use of the development override is an event.
+    fn admit_unsigned(&self, subject: &Subject, loaded: &Loaded) -> Result<()> {
+        if loaded.verdict().is_unsigned() {
+            self.events.record(subject, &Event::UnsignedExecution {})?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the skill may no longer run: what is trusted has changed, or
+    /// its verdict has ended.
+    async fn withdrawn(&self, loaded: &Loaded, mut changes: watch::Receiver<u64>) -> Error {
+        let mut until = loaded.verdict().until();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    std::future::pending().await
+                },
+                () = self.reached(until) => {}
+            }
+            match self.judge_again(loaded) {
+                Ok(end) => until = end,
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Until when the skill may run by what is trusted now.
+    fn judge_again(&self, loaded: &Loaded) -> Result<Option<Timestamp>> {
+        let artifact = loaded.compiled.verified().inner().clone();
+        let verified = self.authority.verify(artifact)?;
+        self.authority
+            .check_lock(&loaded.manifest, verified.verdict())?;
+        Ok(verified.verdict().until())
+    }
+
+    async fn reached(&self, moment: Option<Timestamp>) {
+        let Some(moment) = moment else {
+            return std::future::pending().await;
+        };
+        let left = Duration::try_from(moment.duration_since(self.clock.wall()));
+        tokio::time::sleep(left.unwrap_or_default().min(LONGEST_SLEEP)).await;
+    }
+
+    fn admit<'a>(
+        &self,
+        invocation: &Invocation,
+        loaded: &'a Loaded,
+    ) -> Result<Admitted<'a>, NotAdmitted<'a>> {
+        let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
+        let schemas = loaded
+            .schemas
+            .get(&tool.name)
+            .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
+        let granted = Result::as_ref(&loaded.granted).map_err(NotAdmitted::Denied)?;
+        schemas.admit(&invocation.input, granted.limits_of(&tool.name).input)?;
+        Ok(Admitted {
+            recovery: loaded.recovery.of(&tool.name)?,
+            tool: &tool.name,
+            schemas,
+            granted,
+        })
+    }
+
+    fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
+        let event = Event::PolicyDenied {
+            capability: denied.capability,
+            reason: denied.message.clone(),
+            grant: denied.grant.clone(),
+        };
+        match self.events.record(subject, &event) {
+            Err(unavailable) => unavailable,
+            Ok(()) => Error::new(Kind::Denied, denied.message.clone())
+                .with_hint(format!("Allow it with {}.", denied.grant)),
+        }
+    }
+
+    fn store(
+        &self,
+        invocation: &Invocation,
+        loaded: &Loaded,
+        granted: &Granted,
+        limits: &Limits,
+        observer: Observer,
+        deadline: Instant,
+    ) -> Result<wasmtime::Store<State>> {
+        sandbox::store(
+            self.compiler.engine(),
+            Parts {
+                invocation,
+                grant: &granted.grant,
+                limits,
+                mounts: &granted.mounts,
+                gateway: &self.gateway,
+                kept: &granted.kept,
+                settings: &loaded.settings,
+                environment: &loaded.environment,
+                entrusted: &granted.entrusted,
+                observer,
+                deadline,
+            },
+        )
+    }
+}
+
+pub(super) fn cancelled() -> Error {
+    Error::new(Kind::Cancelled, "The call was cancelled.")
+}
+
+impl From<Error> for NotAdmitted<'_> {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Error> for NotRun {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+const fn overloaded(load: Load) -> Event {
+    Event::HostOverloaded {
+        running: load.running,
+        waiting: load.waiting,
+        memory_bytes: load.memory,
+    }
+}
+
+fn turned_away(load: Load) -> Error {
+    Error::new(
+        Kind::Overloaded,
+        "The host is busy with as many calls as it takes.",
+    )
+    .with_hint(format!("Try again in {} ms.", millis(load.retry_after)))
+    .with_retry_after(load.retry_after)
+}

@@ -1,0 +1,138 @@
+//! What a call may take over all of its attempts, and what they took.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::record::Attempted;
+use crate::event::Usage;
+use crate::policy::limits::Limits;
+use crate::recovery::Left;
+use crate::time::millis;
+
+/// One deadline, one budget of fuel, and one of everything else that is counted,
+/// however often a call is tried: a limit times the number of attempts would be
+/// none.
+pub(super) struct Whole {
+    start: Instant,
+    /// Those of the tool that was asked for, once it is known.
+    limits: Option<Limits>,
+    tried: bool,
+    usage: Usage,
+    /// Units of fuel, those included that the engine may have lost.
+    charged: u64,
+    /// Since when a guest runs.
+    running: Option<Instant>,
+}
+
+impl Whole {
+    pub(super) const fn new(start: Instant) -> Self {
+        Self {
+            start,
+            limits: None,
+            tried: false,
+            usage: Usage::NOTHING,
+            charged: 0,
+            running: None,
+        }
+    }
+
+    /// When the call began.
+    pub(super) const fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Whether there was an attempt before.
+    pub(super) const fn has_tried(&self) -> bool {
+        self.tried
+    }
+
+    /// The first tool that is admitted sets the limits of the call; whether it is
+    /// the first.
+    pub(super) fn begin(&mut self, limits: &Limits) -> bool {
+        let is_first = self.limits.is_none();
+        self.limits.get_or_insert(*limits);
+        is_first
+    }
+
+    /// Limits and deadline of the next attempt, of a tool with limits of its own.
+    pub(super) fn bounds(&self, own: &Limits, longest: Option<Duration>) -> (Limits, Instant) {
+        let whole = self.limits.unwrap_or(*own);
+        let end = self.start + whole.timeout;
+        let mut limits = *own;
+        let mut longest = longest;
+        if self.tried {
+            limits = self.rest(own, &whole);
+            longest = Some(longest.unwrap_or(own.timeout).min(own.timeout));
+        }
+        match longest.map(|longest| (longest, Instant::now() + longest)) {
+            Some((longest, at)) if at < end => {
+                limits.timeout = longest;
+                (limits, at)
+            }
+            _ => {
+                limits.timeout = whole.timeout;
+                (limits, end)
+            }
+        }
+    }
+
+    /// What is left of each limit that is counted over the call; what is held for
+    /// a while was given back.
+    fn rest(&self, own: &Limits, whole: &Limits) -> Limits {
+        let spent = &self.usage.spent;
+        let rest = |limit: fn(&Limits) -> u64, spent: u64| {
+            limit(own).min(limit(whole).saturating_sub(spent))
+        };
+        Limits {
+            fuel: rest(|it| it.fuel, self.charged),
+            host_calls: rest(|it| it.host_calls, spent.host_calls),
+            random_total: rest(|it| it.random_total, spent.random_bytes),
+            stdout: rest(|it| it.stdout, spent.stdout_bytes),
+            stderr: rest(|it| it.stderr, spent.stderr_bytes),
+            log: rest(|it| it.log, spent.log_bytes),
+            log_lines: rest(|it| it.log_lines, spent.log_lines),
+            disk_bytes: rest(|it| it.disk_bytes, spent.disk_bytes),
+            disk_files: rest(|it| it.disk_files, spent.disk_files),
+            listed: rest(|it| it.listed, spent.listed),
+            http_requests: rest(|it| it.http_requests, spent.http_requests),
+            connects: rest(|it| it.connects, spent.connects),
+            ..*own
+        }
+    }
+
+    /// A guest is entered.
+    pub(super) fn runs(&mut self) {
+        self.running = Some(Instant::now());
+    }
+
+    /// Adds what an attempt took.
+    pub(super) fn took(&mut self, attempted: &Attempted) {
+        self.tried = true;
+        self.running = None;
+        self.usage = self.usage.and(&attempted.usage);
+        self.charged = self.charged.saturating_add(attempted.charged);
+    }
+
+    /// What is left for further attempts. Without a tool that was admitted, the
+    /// limits of the host count.
+    pub(super) fn left(&self, host: &Limits) -> Left {
+        let limits = self.limits.as_ref().unwrap_or(host);
+        Left {
+            time: limits.timeout.saturating_sub(self.start.elapsed()),
+            fuel: limits.fuel.saturating_sub(self.charged),
+        }
+    }
+
+    /// What was used, as far as that is known while a guest runs.
+    pub(super) fn usage(&self) -> Usage {
+        let Some(since) = self.running else {
+            return self.usage;
+        };
+        self.usage.and(&Usage {
+            attempts: 1,
+            wall_ms: millis(since.elapsed()),
+            ..Usage::NOTHING
+        })
+    }
+}
