@@ -205,10 +205,10 @@ fn s28_what_is_denied_or_not_approved_is_refused_under_the_override() {
     desk.configure(
         "[trust]\npreset = \"permissive\"\ndeny-list = { file = \"../../deny.json\", keys = [\"../../security.pub\"] }\n",
     );
-    let revoke = ["revoke", "--key", "security.key", "--file", "deny.json"];
-    desk.skillhost(&revoke).code(0);
+    let deny = ["deny", "--key", "security.key", "--file", "deny.json"];
+    desk.skillhost(&deny).code(0);
     run(&desk, &OVERRIDE).code(0);
-    desk.skillhost(&[&revoke[..], &[argument(&file)]].concat())
+    desk.skillhost(&[&deny[..], &[argument(&file)]].concat())
         .code(0);
     assert_refused(run(&desk, &OVERRIDE), "Revoked");
 

@@ -12,6 +12,7 @@ mod desk;
 
 mod author;
 mod cache;
+mod deny;
 mod development;
 mod exit_codes;
 mod keys;
@@ -19,7 +20,6 @@ mod limited;
 mod lock;
 mod network;
 mod remains;
-mod revoke;
 mod run;
 mod secrets;
 mod selftest;

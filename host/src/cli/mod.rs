@@ -5,6 +5,7 @@ mod attest;
 mod author;
 mod cache;
 mod completions;
+mod deny;
 mod doctor;
 mod inspect;
 mod keys;
@@ -13,7 +14,6 @@ mod lock;
 mod options;
 mod process;
 mod report;
-mod revoke;
 mod run;
 mod selftest;
 mod serve;
@@ -146,7 +146,7 @@ enum Command {
     /// Look after the Sigstore trusted root: whose certificates and logs count
     Trust(trust::Trust),
     /// Put something on the deny list, so that it no longer runs
-    Revoke(revoke::Revoke),
+    Deny(deny::Deny),
     /// Show what a component says about itself, without running it
     Inspect(inspect::Inspect),
     /// List the installed skills
@@ -279,7 +279,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Attest(command) => command.execute(),
         Command::Verify(command) => command.execute(&session),
         Command::Trust(command) => command.execute(&session),
-        Command::Revoke(command) => command.execute(&session),
+        Command::Deny(command) => command.execute(&session),
         Command::Inspect(command) => command.execute(&session),
         Command::List(command) => command.execute(&session),
         Command::State(command) => command.execute(&session),
@@ -304,7 +304,7 @@ impl Command {
             Self::Attest(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Trust(command) => command.json(),
-            Self::Revoke(command) => command.json,
+            Self::Deny(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::List(command) => command.json,
             Self::State(command) => command.json(),

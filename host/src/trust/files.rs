@@ -374,14 +374,14 @@ fn read_deny_list(
             Kind::ConfigInvalid,
             format!("There is no deny list {}.", path.display()),
         )
-        .with_hint("Write a first one with `skillhost revoke --key KEY`; it may be empty."));
+        .with_hint("Write a first one with `skillhost deny --key KEY`; it may be empty."));
     };
     let mut list = DenyList::open(&text, &settings.keys).map_err(|cause| {
         Error::new(
             Kind::TrustRootInvalid,
             format!("The deny list {} is not accepted: {cause}.", path.display()),
         )
-        .with_hint("Put a good one back, or sign one with `skillhost revoke`.")
+        .with_hint("Put a good one back, or sign one with `skillhost deny`.")
     })?;
     let found = (list.version, Digest::of(text.as_bytes()));
     match remember {

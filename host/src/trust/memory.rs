@@ -150,7 +150,7 @@ impl Memory {
             _ => return Ok(()),
         };
         Err(Error::new(Kind::RolledBack, problem).with_hint(
-            "Put the newest deny list back. If it is lost, begin another one above it with `skillhost revoke --anew`.",
+            "Put the newest deny list back. If it is lost, begin another one above it with `skillhost deny --anew`.",
         ))
     }
 

@@ -77,7 +77,7 @@ pub enum DenyListError {
     TooLarge,
     /// Not the envelope.
     #[error(
-        "it is no DSSE envelope of a deny list with one signature; write one with `skillhost revoke`"
+        "it is no DSSE envelope of a deny list with one signature; write one with `skillhost deny`"
     )]
     NotAnEnvelope,
     /// By nobody who may sign it.

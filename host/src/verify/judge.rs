@@ -106,7 +106,7 @@ impl<'a> Findings<'a> {
                 ),
             )
             .with_hint(
-                "Put a newer one in its place, or have it signed anew with `skillhost revoke`.",
+                "Put a newer one in its place, or have it signed anew with `skillhost deny`.",
             ));
         }
         match deny.denies_component(artifact.digest()) {

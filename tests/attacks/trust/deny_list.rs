@@ -209,7 +209,7 @@ async fn s13_a_list_that_has_expired_lets_nothing_run() {
     list.expires = list.issued + DAY;
     operator.put(DENY_LIST, operator.signed(&list));
     let called = assert_refused(&bench, Expired, &["verify.failed"]).await;
-    assert!(called.hint().contains("skillhost revoke"));
+    assert!(called.hint().contains("skillhost deny"));
     let later = operator.bench();
     assert_eq!(later.codes(), 0);
     let error = later.load("says", &says_so("one")).await.unwrap_err();

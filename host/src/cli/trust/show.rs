@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::cli::terminal::{print_json, print_untrusted};
-use crate::cli::{ExitStatus, Session, revoke};
+use crate::cli::{ExitStatus, Session, deny};
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::trust::TrustSource;
@@ -55,7 +55,7 @@ fn as_text(trust: &Trust, lock: Option<&Lock>, session: &Session) -> String {
     text += &format!("\nTrusted root\n  {}\n", trust.root);
     text += "\nDeny list\n";
     text += &match &trust.deny {
-        Some(list) => indented(&revoke::describe(list)),
+        Some(list) => indented(&deny::describe(list)),
         None => "  none\n".to_owned(),
     };
     text += "\nLock file\n";

@@ -1,4 +1,4 @@
-//! `skillhost revoke`: says what must no longer run.
+//! `skillhost deny`: says what must no longer run.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -24,7 +24,7 @@ use crate::verify::{Denial, Denied, DenyList, MAX_DENY_LIST, PublicKey};
 /// Put components, keys or identities on the deny list, and sign it. Running hosts take the change up at once, and stop what is denied; no version of the list is ever taken back
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Revoke {
+pub(super) struct Deny {
     /// Components to deny: files, or digests as sha256:HEX
     #[arg(value_name = "FILE|sha256:HEX")]
     components: Vec<String>,
@@ -70,12 +70,12 @@ The configuration says where the list lies and whose signature on it counts:
   keys = [\"security.pub\"]
 
 Examples:
-  skillhost revoke --key security.key                     a first list, or the same one for longer
-  skillhost revoke --key security.key hello.wasm --reason 'leaks what it reads'
-  skillhost revoke --key security.key --signer-key alice.pub --signed-after 2026-05-01T00:00:00Z
-  skillhost revoke --key security.key --lift hello.wasm";
+  skillhost deny --key security.key                     a first list, or the same one for longer
+  skillhost deny --key security.key hello.wasm --reason 'leaks what it reads'
+  skillhost deny --key security.key --signer-key alice.pub --signed-after 2026-05-01T00:00:00Z
+  skillhost deny --key security.key --lift hello.wasm";
 
-impl Revoke {
+impl Deny {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let file = self.file(session)?;
         let key = self.key.load()?;
