@@ -49,6 +49,12 @@ impl Places {
         self.data.join("keys").join("local")
     }
 
+    /// The host's key, which signs the audit log, without `.key` and `.pub`.
+    #[must_use]
+    pub fn host_key(&self) -> PathBuf {
+        self.data.join("keys").join("host")
+    }
+
     /// The Sigstore trusted root that `skillhost trust update` writes.
     #[must_use]
     pub fn trusted_root(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 //! The audit log ([`log::AuditLog`]) is the record: a call whose start cannot
 //! be written does not run. Other sinks stand behind it.
 
+pub mod audit;
 pub mod log;
 mod stderr;
 
@@ -373,22 +374,29 @@ pub enum Event {
         /// In one sentence, with what to do.
         reason: String,
     },
-    /// A file of the audit log was begun.
+    /// The audit log was not found as it was left: deleted, cut off, replaced or
+    /// edited. It goes on behind what is there.
     #[serde(rename = "audit.opened")]
     AuditOpened {
-        /// Why, and what was expected in its place.
+        /// In one sentence.
         reason: String,
+        /// How many lines the log had when the host last wrote it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected_lines: Option<u64>,
+        /// SHA-256 of the last of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected_head: Option<String>,
     },
     /// What the audit log holds up to here, signed.
     #[serde(rename = "audit.checkpoint")]
     AuditCheckpoint {
-        /// Lines of this file before this one.
+        /// Lines before this one, over all files of the log.
         lines: u64,
         /// SHA-256 of the line before, in hexadecimal digits.
         head: String,
         /// Which key signs.
         key: String,
-        /// ECDSA P-256 over the lines above, in Base64.
+        /// ECDSA P-256 over both numbers, in Base64.
         signature: String,
     },
     /// The audit log goes on in a new file.
@@ -400,6 +408,9 @@ pub enum Event {
         previous_lines: u64,
         /// SHA-256 of its last line.
         previous_head: String,
+        /// Name of the oldest file, which was removed, since no more are kept.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        removed: Option<String>,
     },
     /// The last line of the audit log was not whole, and was set aside.
     #[serde(rename = "audit.torn")]
@@ -452,7 +463,6 @@ impl Event {
             | Self::SkillResumed { .. }
             | Self::GrantGiven { .. }
             | Self::GrantRevoked { .. }
-            | Self::AuditOpened { .. }
             | Self::AuditCheckpoint { .. }
             | Self::AuditRotated { .. } => Severity::Info,
             Self::SkillRejected { .. }
@@ -486,6 +496,7 @@ impl Event {
             | Self::ArtifactChanged {}
             | Self::Alert { .. }
             | Self::SkillSuspended { .. }
+            | Self::AuditOpened { .. }
             | Self::AuditTorn { .. }
             | Self::AuditDegraded { .. }
             | Self::HostPanicked {} => Severity::High,

@@ -86,7 +86,7 @@ fn describe(event: &Event) -> String {
         | Event::ConfigInsecure { reason }
         | Event::CacheRejected { reason }
         | Event::RetryRefused { reason }
-        | Event::AuditOpened { reason }
+        | Event::AuditOpened { reason, .. }
         | Event::AuditDegraded { reason } => reason.clone(),
         Event::TrustChanged { changed } => format!("now in force: {}", changed.join(", ")),
         Event::VerificationBypass {} => {

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sigstore_bundle::builder::{BundleV03, VerificationMaterialV03};
 use sigstore_crypto::{KeyAlgorithm, KeyPair};
 use sigstore_types::bundle::{MessageDigest, MessageSignature};
@@ -141,6 +143,25 @@ impl PrivateKey {
     pub fn sign_envelope(&self, payload_type: &str, payload: &[u8]) -> Result<String, SignError> {
         let envelope = self.envelope(payload_type, payload, KeyId::new(self.public.hint()))?;
         serde_json::to_string(&envelope).map_err(|_cause| SignError::Crypto("write the envelope"))
+    }
+
+    /// A signature in Base64 over a payload of that type, of which DSSE's
+    /// pre-authentication encoding is signed: no signature counts for another
+    /// type.
+    pub(crate) fn sign_payload(
+        &self,
+        payload_type: &str,
+        payload: &[u8],
+    ) -> Result<String, SignError> {
+        let signature = self.pair.sign(&pae(payload_type, payload));
+        signature
+            .map(|signature| STANDARD.encode(signature.as_bytes()))
+            .map_err(|_cause| SignError::Crypto("sign"))
+    }
+
+    /// A secret for one purpose that only who holds this key can make.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, &self.pkcs8)
     }
 
     /// A raw signature, for envelopes that only tests write.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sigstore_crypto::{KeyAlgorithm, VerificationKey, sha256};
-use sigstore_types::DerPublicKey;
+use sigstore_types::{DerPublicKey, SignatureBytes, pae};
 
 /// Bytes of a SubjectPublicKeyInfo of P-256 with an uncompressed point
 /// (RFC 5480, section 2.2).
@@ -68,6 +68,17 @@ impl PublicKey {
     #[must_use]
     pub fn to_pem(&self) -> String {
         self.der.to_pem()
+    }
+
+    /// Whether this key made a signature in Base64 over a payload of that type,
+    /// as [`PrivateKey::sign_payload`](crate::sign::PrivateKey::sign_payload)
+    /// does.
+    pub(crate) fn has_signed(&self, payload_type: &str, payload: &[u8], signature: &str) -> bool {
+        STANDARD.decode(signature).is_ok_and(|signature| {
+            let signature = SignatureBytes::from_bytes(&signature);
+            let signed = pae(payload_type, payload);
+            self.verification.verify(signed, &signature).is_ok()
+        })
     }
 
     /// Whether a bundle's hint points at this key: the id, or the SHA-256 in
