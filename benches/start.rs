@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use skillhost::artifact::Artifact;
 use skillhost::compile::{Compilation, CompileLimits, Compiler, Worker};
-use skillhost::event::log::AuditLog;
+use skillhost::event::audit::Durability;
 use skillhost::event::{Events, Subject};
 use skillhost::sign::PrivateKey;
 use skillhost::time::system;
 use skillhost::verify::{Signer, Trust, TrustPolicy, Verified, Verifier};
-use skillhost_tests::bench::cache_in;
 use skillhost_tests::pack;
+use skillhost_tests::{audit_log, bench::cache_in};
 use tokio::runtime::Runtime;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_skillhost-under-bench");
@@ -64,8 +64,8 @@ fn once(folder: &Path, verified: &Verified<Artifact>, cached: bool) -> Duration 
         limits: CompileLimits::default(),
         cache: cached.then(|| cache_in(folder)),
     };
-    let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
-    let events = Events::new(Box::new(audit), Vec::new(), system()).unwrap();
+    let audit = audit_log(folder, Durability::Flush);
+    let events = Events::new(audit, Vec::new(), system()).unwrap();
     let compiler = Compiler::new(8, settings, Arc::new(events), system()).unwrap();
     let runtime = Runtime::new().unwrap();
     let subject = Subject::default();

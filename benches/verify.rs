@@ -15,12 +15,12 @@ use std::path::Path;
 use criterion::Criterion;
 use skillhost::artifact::Digest;
 use skillhost::compile::Worker;
-use skillhost::event::log::AuditLog;
+use skillhost::event::audit::Durability;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Expected, Identity, PublicKey, Root, check_bundle};
 use skillhost::{Host, Setup, TrustFiles};
 use skillhost_test_world::{IDENTITY, ISSUER, Key, World};
-use skillhost_tests::pack;
+use skillhost_tests::{audit_log, pack};
 use tokio::runtime::Runtime;
 
 const BUNDLES: &str = "bundle";
@@ -110,14 +110,14 @@ fn host(folder: &Path) -> Host {
     let config = folder.join("skillhost.toml");
     let text = "[trust]\npreset = \"permissive\"\nsigners.alice.keys = [\"alice.pub\"]\n";
     fs::write(&config, text).unwrap();
-    let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
+    let audit = audit_log(folder, Durability::Flush);
     let trust = TrustFiles {
         config: Some(config),
         lock: Some(folder.join("skillhost.lock")),
         memory: Some(folder.join("memory.json")),
         ..TrustFiles::default()
     };
-    let mut setup = Setup::new(trust, Box::new(audit));
+    let mut setup = Setup::new(trust, audit);
     setup.compile.worker = Worker::InProcess;
     Host::new(setup).unwrap()
 }

@@ -29,7 +29,7 @@ pub use assistant::Assistant;
 pub use bench::{Bench, Called, grant};
 pub use network::FakeNetwork;
 pub use operator::Operator;
-pub use records::Records;
+pub use records::{Records, audit_log};
 pub use says::Says;
 pub use server::{Files, Reply, Server};
 pub use stage::Stage;

@@ -1,10 +1,13 @@
-//! An audit log in memory.
+//! An audit log in memory, and one on disk.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use skillhost::event::audit::{AuditLog, AuditOptions, Durability};
 use skillhost::event::{Record, Sink};
+use skillhost::sign::PrivateKey;
 use skillhost::{Error, Kind, Result};
 
 /// Every record of a host, as it would be written.
@@ -93,4 +96,16 @@ impl Sink for Records {
             .push(serde_json::to_value(record).unwrap());
         Ok(())
     }
+}
+
+/// `audit.jsonl` in that folder, signed with a key `host` beside it.
+///
+/// # Panics
+///
+/// If it cannot be opened.
+#[must_use]
+pub fn audit_log(folder: &Path, durability: Durability) -> Box<AuditLog> {
+    let key = PrivateKey::load_or_create(&folder.join("host")).unwrap();
+    let options = AuditOptions::new(key, durability);
+    Box::new(AuditLog::open(&folder.join("audit.jsonl"), options).unwrap())
 }

@@ -11,7 +11,7 @@ use super::terminal::{print, print_json, size};
 use super::{ExitStatus, Session, list};
 use crate::build::{self, Finding, Status};
 use crate::error::Result;
-use crate::event::log::AuditLog;
+use crate::event::audit::AuditLog;
 
 /// Say what is there for building and running skills, what is missing, and how to get it. Changes nothing but the audit log's existence
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ fn host(session: &Session) -> Vec<Finding> {
 
 fn audit(session: &Session) -> Finding {
     let path = session.audit_file();
-    match AuditLog::open(&path) {
+    match AuditLog::check(&path) {
         Ok(_) => works("audit log", path.display().to_string()),
         Err(error) => Finding {
             name: "audit log",

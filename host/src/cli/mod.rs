@@ -198,6 +198,7 @@ impl Session {
     fn audit_file(&self) -> PathBuf {
         self.config
             .audit
+            .file
             .clone()
             .unwrap_or_else(|| self.places.audit())
     }

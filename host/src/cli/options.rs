@@ -14,7 +14,7 @@ use crate::build::Route;
 use crate::compile::{Compilation, Worker};
 use crate::config::{Override, SecretSource};
 use crate::error::{Error, Kind, Result};
-use crate::event::log::AuditLog;
+use crate::event::audit::{AuditLog, Durability, runs_folder};
 use crate::event::{Severity, StderrSink};
 use crate::host::Setup;
 use crate::policy::OperatorGrant;
@@ -99,6 +99,11 @@ impl Session {
         PrivateKey::load_or_create(&self.places.key()).map_err(signing)
     }
 
+    /// The host's own key, which signs the audit log; made if there is none yet.
+    pub(super) fn host_key(&self) -> Result<PrivateKey> {
+        PrivateKey::load_or_create(&self.places.host_key()).map_err(signing)
+    }
+
     /// Trust in the author's own key alone.
     pub(super) fn local_trust(&self) -> Result<TrustPolicy> {
         let key = self.local_key()?;
@@ -173,13 +178,15 @@ impl Session {
             self.places.cache.clone(),
             self.config_file.clone(),
             self.audit_file(),
+            runs_folder(&self.audit_file()),
         ];
         own.into_iter().chain(files).collect()
     }
 
     /// A host with the configuration's limits, grants and audit log.
-    pub(super) fn setup(&self, trust: TrustFiles) -> Result<Setup> {
-        let audit = AuditLog::open(&self.audit_file())?;
+    pub(super) fn setup(&self, trust: TrustFiles, durability: Durability) -> Result<Setup> {
+        let options = self.config.audit.options(self.host_key()?, durability);
+        let audit = AuditLog::open(&self.audit_file(), options)?;
         let mut setup = Setup::new(trust, Box::new(audit));
         setup.danger_override = Override::from_environment();
         setup.limits = self.config.limits;

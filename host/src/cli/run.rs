@@ -13,6 +13,7 @@ use super::spinner::Spinner;
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, inspect, report};
 use crate::error::{Error, Kind, Result};
+use crate::event::audit::Durability;
 use crate::host::Host;
 use crate::invocation::{Input, Invocation, Progress};
 use crate::manifest::{Manifest, ToolName};
@@ -77,7 +78,7 @@ impl Run {
         if !self.skill.is_dir() {
             trust.memory = Some(session.places.memory_of_run());
         }
-        let mut setup = session.setup(trust)?;
+        let mut setup = session.setup(trust, Durability::Flush)?;
         setup.states = Arc::new(Files::new(session.places.state_of_run()));
         setup.others.grant = self.grants.over(&setup.others.grant);
         for policy in setup.skills.values_mut() {

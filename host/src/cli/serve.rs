@@ -8,6 +8,7 @@ use clap::Args;
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, list};
 use crate::error::{Error, Kind, Result};
+use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
 use crate::manifest::text::one_line;
@@ -22,7 +23,7 @@ impl Serve {
         reason = "options follow when there are other transports"
     )]
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
-        let mut setup = session.setup(session.trust()?)?;
+        let mut setup = session.setup(session.trust()?, Durability::Fsync)?;
         // An assistant may never read standard error.
         setup.sinks = vec![Box::new(StderrSink::detached(Severity::Warning))];
         let host = Arc::new(Host::new(setup)?);

@@ -1,6 +1,7 @@
 //! What the operator wrote in `skillhost.toml`, parsed once into values that
 //! cannot be wrong. Only this module reads configuration and environment.
 
+mod audit;
 mod compile;
 mod development;
 mod environment;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::audit::AuditConfig;
+use self::audit::AuditTable;
 use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
@@ -55,8 +58,8 @@ pub struct Config {
     pub compile: CompileConfig,
     /// Where installed skills lie; none: [`Places::skills`].
     pub skills: Option<PathBuf>,
-    /// Where events are kept; none: [`Places::audit`].
-    pub audit: Option<PathBuf>,
+    /// Where events are kept, and how.
+    pub audit: AuditConfig,
     /// Where secrets come from.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// What each skill may use.
@@ -110,7 +113,7 @@ impl Config {
             capacity: document.capacity.read(),
             compile: document.compile.read(folder),
             skills: document.skills.directory.map(|path| folder.join(path)),
-            audit: document.audit.file.map(|path| folder.join(path)),
+            audit: document.audit.read(folder),
             secrets,
             policies,
         })
@@ -174,12 +177,6 @@ struct SkillsTable {
     directory: Option<PathBuf>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuditTable {
-    file: Option<PathBuf>,
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -235,7 +232,10 @@ mod tests {
         assert_eq!(trust.signers()[0].name.as_str(), "alice");
         assert_eq!(config.limits.timeout, Duration::from_secs(5));
         assert_eq!(config.skills.unwrap(), folder.path().join("installed"));
-        assert_eq!(config.audit.unwrap(), Path::new("/var/log/skillhost.jsonl"));
+        assert_eq!(
+            config.audit.file.unwrap(),
+            Path::new("/var/log/skillhost.jsonl")
+        );
         let policy = config.policies.values().next().unwrap();
         assert_eq!(policy.grant.directories[0].host, folder.path().join("docs"));
         assert_eq!(policy.grant.limits.fuel, Some(7));

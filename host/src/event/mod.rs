@@ -1,21 +1,20 @@
 //! What happened, as data: one typed event for each decision, always on.
 //!
-//! The audit log ([`log::AuditLog`]) is the record: a call whose start cannot
+//! The audit log ([`audit::AuditLog`]) is the record: a call whose start cannot
 //! be written does not run. Other sinks stand behind it.
 
 pub mod audit;
-pub mod log;
 mod stderr;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
+use self::audit::{Audit, Due};
 pub use self::stderr::StderrSink;
 use crate::error::{Kind, Result};
 use crate::secret::{Redactor, Secrets};
@@ -429,7 +428,8 @@ pub enum Event {
     /// The audit log can be written again.
     #[serde(rename = "audit.recovered")]
     AuditRecovered {
-        /// Records that were refused meanwhile.
+        /// Records that were refused meanwhile, `audit.degraded` among them:
+        /// their numbers are missing in the log.
         refused: u64,
         /// Records that were kept and are written now.
         kept: u64,
@@ -708,30 +708,46 @@ pub trait Sink: fmt::Debug + Send + Sync {
 /// Writes events: to the audit log first, then to the other sinks.
 #[derive(Debug)]
 pub struct Events {
-    audit: Box<dyn Sink>,
+    audit: Box<dyn Audit>,
     others: Vec<Box<dyn Sink>>,
     clock: Arc<dyn Clock>,
     start: std::time::Instant,
     run: String,
-    next: AtomicU64,
+    /// The next number. Held while a record is written, so that the numbers of
+    /// a run stand in the log in their order.
+    next: Mutex<u64>,
     redactor: Redactor,
+}
+
+/// When something was recorded, and its number.
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    time: Timestamp,
+    monotonic_ms: u64,
+    sequence: u64,
 }
 
 impl Events {
     /// Events of one run of a host. `audit` is the record; `others` may lose
     /// what they are given.
+    ///
+    /// # Errors
+    ///
+    /// `AuditUnavailable` if the audit log cannot be written.
     pub fn new(
-        audit: Box<dyn Sink>,
+        audit: Box<dyn Audit>,
         others: Vec<Box<dyn Sink>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
+        let run = crate::invocation::InvocationId::random()?.to_string();
+        audit.begin(&run, clock.wall())?;
         Ok(Self {
             audit,
             others,
             start: clock.monotonic(),
             clock,
-            run: crate::invocation::InvocationId::random()?.to_string(),
-            next: AtomicU64::new(0),
+            run,
+            next: Mutex::new(0),
             redactor: Redactor::default(),
         })
     }
@@ -748,31 +764,108 @@ impl Events {
         &self.redactor
     }
 
-    /// Writes one event.
+    /// Writes one event, and before it what the audit log has to say of itself.
     ///
     /// # Errors
     ///
     /// `AuditUnavailable` if it did not reach the audit log.
     pub fn record(&self, subject: &Subject, event: &Event) -> Result<()> {
-        let record = Record {
+        let mut own = Vec::new();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_due(&mut next, &mut own, |audit, now| audit.due(now));
+        let stamp = self.stamp(&mut next);
+        let kept = self.audit.write(&self.page(stamp, subject, event));
+        self.end(&mut next, &mut own);
+        drop(next);
+        for (stamp, due) in &own {
+            self.tell(&self.page(*stamp, &due.subject, &due.event));
+        }
+        self.tell(&self.page(stamp, subject, event));
+        kept
+    }
+
+    /// Waits until everything that was recorded before is on disk, if the
+    /// operator wants that.
+    ///
+    /// # Errors
+    ///
+    /// `AuditUnavailable` if it cannot be brought there.
+    pub async fn settle(&self) -> Result<()> {
+        match self.audit.settle() {
+            Some(settling) => settling.await,
+            None => Ok(()),
+        }
+    }
+
+    fn write_due(
+        &self,
+        next: &mut u64,
+        own: &mut Vec<(Stamp, Due)>,
+        due: impl Fn(&dyn Audit, Timestamp) -> Option<Due>,
+    ) {
+        while let Some(due) = due(&*self.audit, self.clock.wall()) {
+            let stamp = self.stamp(next);
+            let page = self.page(stamp, &due.subject, &due.event);
+            if self.audit.write(&page).is_err() {
+                // It is made again, and takes the number then.
+                *next = stamp.sequence;
+                return;
+            }
+            own.push((stamp, due));
+        }
+    }
+
+    fn end(&self, next: &mut u64, own: &mut Vec<(Stamp, Due)>) {
+        if let Some(event) = self.audit.end() {
+            let subject = Subject::default();
+            own.push((self.stamp(next), Due { subject, event }));
+        }
+    }
+
+    fn stamp(&self, next: &mut u64) -> Stamp {
+        let sequence = *next;
+        *next += 1;
+        let running = self.clock.monotonic().saturating_duration_since(self.start);
+        Stamp {
             time: self.clock.wall(),
-            monotonic_ms: crate::time::millis(
-                self.clock.monotonic().saturating_duration_since(self.start),
-            ),
+            monotonic_ms: crate::time::millis(running),
+            sequence,
+        }
+    }
+
+    fn page<'a>(&'a self, stamp: Stamp, subject: &'a Subject, event: &'a Event) -> Record<'a> {
+        Record {
+            time: stamp.time,
+            monotonic_ms: stamp.monotonic_ms,
             run: &self.run,
-            sequence: self.next.fetch_add(1, Ordering::Relaxed),
+            sequence: stamp.sequence,
             severity: event.severity(),
             review: event.needs_review(),
             event,
             subject,
             redactor: &self.redactor,
-        };
-        let kept = self.audit.write(&record);
+        }
+    }
+
+    fn tell(&self, record: &Record<'_>) {
         for sink in &self.others {
-            if let Err(error) = sink.write(&record) {
+            if let Err(error) = sink.write(record) {
                 tracing::debug!(internal = error.internal(), "a sink lost an event");
             }
         }
-        kept
+    }
+}
+
+impl Drop for Events {
+    /// A clean end: the log is signed up to here.
+    fn drop(&mut self) {
+        let mut own = Vec::new();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_due(&mut next, &mut own, |audit, now| audit.closing(now));
+        self.end(&mut next, &mut own);
+        drop(next);
+        for (stamp, due) in &own {
+            self.tell(&self.page(*stamp, &due.subject, &due.event));
+        }
     }
 }

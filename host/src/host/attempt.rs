@@ -87,6 +87,7 @@ impl Host {
         if whole.has_tried() && invocation.cancelled.is_cancelled() {
             return Err(cancelled());
         }
+        self.events.settle().await?;
         let mut loaded = self.registry.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
@@ -96,7 +97,8 @@ impl Host {
                 Ok(ended) => return Ok((loaded, ended)),
                 Err(NotRun::Failed(error)) => return Err(error),
                 Err(NotRun::Outdated) => {
-                    loaded = self.renewed(invocation, subject, whole.start()).await?;
+                    // A large future that is seldom needed: kept out of every call's own.
+                    loaded = Box::pin(self.renewed(invocation, subject, whole.start())).await?;
                 }
             }
         }

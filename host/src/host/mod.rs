@@ -21,6 +21,7 @@ use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::error::Result;
+use crate::event::audit::Audit;
 use crate::event::{Events, Sink};
 use crate::invocation::Invocation;
 use crate::manifest::SkillName;
@@ -72,7 +73,7 @@ pub struct Setup {
     /// Secrets, by the operator's names for them.
     pub secrets: Secrets,
     /// Where events are kept; nothing runs without.
-    pub audit: Box<dyn Sink>,
+    pub audit: Box<dyn Audit>,
     /// Where else events go.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Who compiles, how much that may take, and where machine code is kept.
@@ -95,7 +96,7 @@ impl Setup {
     /// must expect that (see
     /// [`Worker::ThisProgram`](crate::compile::Worker::ThisProgram)).
     #[must_use]
-    pub fn new(trust: impl Into<TrustSource>, audit: Box<dyn Sink>) -> Self {
+    pub fn new(trust: impl Into<TrustSource>, audit: Box<dyn Audit>) -> Self {
         Self {
             trust: trust.into(),
             danger_override: Override::NONE,
@@ -244,7 +245,11 @@ impl Host {
                 None => break,
             }
         }
-        chain.finish()
+        let mut answer = chain.finish();
+        if let Err(unavailable) = self.events.settle().await {
+            answer.outcome = Err(unavailable);
+        }
+        answer
     }
 }
 

@@ -1,9 +1,9 @@
-use std::fs::{self, File};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::{Value, json};
-use skillhost::event::log::AuditLog;
+use skillhost::event::audit::{AuditLog, AuditOptions, Durability, Line, Lines};
 use skillhost::event::{Event, Events, Subject};
+use skillhost::sign::PrivateKey;
 use skillhost::time::system;
 use tempfile::TempDir;
 
@@ -24,8 +24,8 @@ pub fn audit(data: &[u8]) {
         target: target.to_owned(),
         grant: grant.to_owned(),
     };
-    let written = STAGE.lock().unwrap().write(&subject, &event);
-    let line = written.strip_suffix('\n').unwrap();
+    let line = STAGE.lock().unwrap().write(&subject, &event);
+    let line = str::from_utf8(&line.bytes).unwrap();
     assert!(!line.chars().any(|it| it < ' '), "{line:?}");
     let record: Value = serde_json::from_str(line).unwrap();
     assert_eq!(record["event"], "capability.denied");
@@ -43,21 +43,21 @@ struct Stage {
 
 static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let log = AuditLog::open(&folder.path().join("audit.jsonl")).unwrap();
+    let options = AuditOptions {
+        rotate_size: 16 * 1024 * 1024,
+        keep: Some(0),
+        ..AuditOptions::new(PrivateKey::generate().unwrap(), Durability::Flush)
+    };
+    let log = AuditLog::open(&folder.path().join("audit.jsonl"), options).unwrap();
     let events = Events::new(Box::new(log), vec![], Arc::clone(&system())).unwrap();
     Mutex::new(Stage { folder, events })
 });
 
 impl Stage {
-    /// What one event adds to the log.
-    fn write(&self, subject: &Subject, event: &Event) -> String {
-        let path = self.folder.path().join("audit.jsonl");
-        File::options()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.set_len(0))
-            .unwrap();
+    /// The line that one event adds to the log.
+    fn write(&self, subject: &Subject, event: &Event) -> Line {
         self.events.record(subject, event).unwrap();
-        fs::read_to_string(path).unwrap()
+        let path = self.folder.path().join("audit.jsonl");
+        Lines::last(&path, 1).unwrap().next().unwrap().unwrap()
     }
 }
