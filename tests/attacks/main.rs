@@ -47,6 +47,7 @@ mod entries;
 mod trust;
 
 // The host itself.
+mod audit;
 mod host;
 
 // What must hold after each of these, and that it would be noticed if not.

@@ -9,9 +9,10 @@ use skillhost::event::Usage;
 use skillhost::{Answer, Error, Kind};
 use skillhost_tests::oracles::{
     GRACE, Held, PATIENCE, SECRET, o1_one_answer, o2_in_time, o2_little_work, o3_within_memory,
-    o4_nothing_left, o5_canary_sings, o6_unheard, o6_untouched, o7_no_secret, o8_without_gap,
-    o9_no_panic,
+    o4_nothing_left, o5_canary_sings, o6_unheard, o6_untouched, o7_no_secret, o8_intact,
+    o8_without_gap, o9_no_panic,
 };
+use skillhost_tests::trail::{Trail, start_call};
 use skillhost_tests::tree::snapshot;
 use skillhost_tests::{Bench, Scale, alone};
 
@@ -149,6 +150,20 @@ fn o8_a_record_that_is_missing_is_noticed() {
     for gap in [&[1][..], &[0, 2], &[0, 1, 1]] {
         assert!(o8_without_gap(gap).is_err(), "{gap:?}");
     }
+}
+
+#[test]
+fn o8_a_line_that_is_missing_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = Trail::within(folder.path());
+    let events = trail.begin(|_| {});
+    start_call(&events, "one").unwrap();
+    drop(events);
+    assert_eq!(o8_intact(&trail.verify()), Ok(()));
+    let text = fs::read_to_string(trail.log()).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    fs::write(trail.log(), rest).unwrap();
+    assert!(o8_intact(&trail.verify()).unwrap_err().contains("line 1 "));
 }
 
 #[test]

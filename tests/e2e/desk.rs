@@ -9,12 +9,16 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Map, Value};
 use skillhost::config::Places;
+use skillhost::event::audit::{Keys, Lines, Report, verify};
 use skillhost::sign::PrivateKey;
-use skillhost_tests::{Assistant, guests, pack};
+use skillhost_tests::{Assistant, guests, oracles, pack};
 use tempfile::TempDir;
 
 /// A value in the command's environment that no skill may see.
 pub(crate) const SECRET: &str = "SKH_CANARY_e2e";
+
+/// Where the audit log is.
+pub(crate) const AUDIT: &str = "data/skillhost/audit.jsonl";
 
 /// The command, as it was built for these tests.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_skillhost-under-test");
@@ -81,12 +85,21 @@ impl Desk {
         &self.key
     }
 
-    /// What stands in the audit log.
+    /// What stands in the audit log, its checkpoints left out. Nobody has
+    /// changed it.
     pub(crate) fn audit(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.path("data/skillhost/audit.jsonl")).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
+        oracles::o8_intact(&self.verify_audit()).unwrap();
+        let lines = Lines::open(&self.path(AUDIT)).unwrap();
+        lines
+            .map(|line| line.unwrap().value().unwrap())
+            .filter(|record| record["event"] != "audit.checkpoint")
             .collect()
+    }
+
+    /// What the verifier says of the audit log.
+    pub(crate) fn verify_audit(&self) -> Report {
+        let key = PrivateKey::load(&self.path("data/skillhost/keys/host.key")).unwrap();
+        verify(&self.path(AUDIT), &Keys::of(&key)).unwrap()
     }
 
     /// Every file and folder of the home.

@@ -10,6 +10,7 @@
 
 mod desk;
 
+mod audit;
 mod author;
 mod cache;
 mod deny;

@@ -21,6 +21,7 @@ pub mod records;
 pub mod says;
 pub mod server;
 pub mod stage;
+pub mod trail;
 pub mod tree;
 pub mod tuf;
 
@@ -33,3 +34,4 @@ pub use records::{Records, audit_log};
 pub use says::Says;
 pub use server::{Files, Reply, Server};
 pub use stage::Stage;
+pub use trail::Trail;

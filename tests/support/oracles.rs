@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use skillhost::event::audit::Report;
 use skillhost::{Answer, Error};
 
 /// Stands in host paths, in another skill's settings, in the arguments of a
@@ -179,6 +180,20 @@ pub fn o8_without_gap(sequence: &[u64]) -> Verdict {
         sequence.iter().copied().eq(0..sequence.len() as u64),
         || format!("the records are {sequence:?}"),
     )
+}
+
+/// O8: no line of a log on disk was changed, moved or taken away, and it has a
+/// record for every number.
+///
+/// # Errors
+///
+/// The first place that is not as it was written.
+pub fn o8_intact(report: &Report) -> Verdict {
+    let broken = report.first().map(ToString::to_string);
+    broken.map_or(Ok(()), Err)?;
+    hold(report.gaps == 0, || {
+        format!("{} records are missing", report.gaps)
+    })
 }
 
 /// O9: the host did not panic.

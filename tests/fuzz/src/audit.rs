@@ -13,9 +13,9 @@ pub fn audit(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (target, grant) = text.split_at(text.floor_char_boundary(text.len() / 2));
     let subject = Subject {
-        skill: Some(target.to_owned()),
-        tool: Some(grant.to_owned()),
-        signers: vec![text.to_string()],
+        skill: Some(target.into()),
+        tool: Some(grant.into()),
+        signers: Arc::new([text.as_ref().into()]),
         ..Subject::default()
     };
     let event = Event::CapabilityDenied {
