@@ -13,6 +13,7 @@ use skillhost::compile::{CACHE_SIZE, CacheSettings, Compilation, CompileLimits, 
 use skillhost::event::Usage;
 use skillhost::invocation::{Input, Invocation, Principal};
 use skillhost::policy::OperatorGrant;
+use skillhost::recovery::Breaking;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Answer, Error, Host, Kind, Loaded, Setup};
@@ -83,6 +84,7 @@ impl Bench {
         setup.compile = compilation();
         // A test of recovery says what is to be tried again.
         setup.recovery.attempts = NonZeroU8::new(1);
+        setup.recovery.breaker = Some(Breaking::Off);
         let settings = Map::from_iter([("token".to_owned(), json!(SECRET))]);
         setup
             .skills

@@ -192,6 +192,7 @@ impl Session {
         setup.limits = self.config.limits;
         setup.ceilings.clone_from(&self.config.ceilings);
         setup.capacity = self.config.capacity;
+        setup.recovery = self.config.recovery.clone();
         setup.compile = Compilation {
             worker: Worker::ThisProgram,
             limits: self.config.compile.limits,

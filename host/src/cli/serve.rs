@@ -56,6 +56,9 @@ async fn load(host: &Host, session: &Session) -> Result<()> {
             }
         }
     }
+    for unknown in host.unknown_fallbacks() {
+        labelled("warning", AnsiColor::Yellow, &one_line(&unknown, 1000));
+    }
     if host.skills().is_empty() {
         return Err(Error::new(
             Kind::ConfigInvalid,

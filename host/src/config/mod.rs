@@ -7,6 +7,7 @@ mod development;
 mod environment;
 mod places;
 mod read;
+mod recovery;
 mod secret;
 mod skill;
 mod trust;
@@ -27,6 +28,7 @@ pub use self::development::Override;
 pub(crate) use self::environment::Variables;
 pub use self::places::Places;
 pub(crate) use self::read::{Unreadable, read_bounded, read_trusted};
+use self::recovery::RecoveryTable;
 pub use self::secret::SecretSource;
 use self::skill::SkillTable;
 pub(crate) use self::trust::parse_age;
@@ -37,6 +39,7 @@ use crate::error::Result;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
 use crate::policy::limits::{self, Limits, LimitsChange};
+use crate::recovery::RecoveryChange;
 use crate::verify::TrustLevel;
 
 /// The largest configuration, in bytes.
@@ -54,6 +57,8 @@ pub struct Config {
     pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// How often tools are tried.
+    pub recovery: RecoveryChange,
     /// How skills are compiled.
     pub compile: CompileConfig,
     /// Where installed skills lie; none: [`Places::skills`].
@@ -101,7 +106,11 @@ impl Config {
             .skill
             .into_iter()
             .map(|(name, table)| Ok((name.clone(), table.read(&name, &page, &secrets)?)))
-            .collect::<Result<_>>()?;
+            .collect::<Result<BTreeMap<SkillName, SkillPolicy>>>()?;
+        let recoveries = policies.iter().map(|(name, it)| (name, &it.recovery));
+        if let Some(problem) = crate::recovery::problem(recoveries) {
+            return Err(invalid(problem));
+        }
         Ok(Self {
             trust,
             limits: Limits::default().changed(&document.limits),
@@ -111,6 +120,7 @@ impl Config {
                 .map(|(level, table)| (level, table.limits))
                 .collect(),
             capacity: document.capacity.read(),
+            recovery: document.recovery.read_for_all().map_err(invalid)?,
             compile: document.compile.read(folder),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.read(folder),
@@ -130,6 +140,8 @@ struct Document {
     trust_level: BTreeMap<TrustLevel, LevelTable>,
     #[serde(default)]
     capacity: CapacityTable,
+    #[serde(default)]
+    recovery: RecoveryTable,
     #[serde(default)]
     compile: CompileTable,
     #[serde(default)]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use super::recovery::{self, RecoveryTable};
 use super::secret::{self, CredentialTable, SecretSource};
 use super::trust::Page;
 use crate::error::Result;
@@ -17,12 +18,14 @@ use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::LimitsChange;
 use crate::policy::origin::OriginRule;
 use crate::policy::{OperatorGrant, SocketGrant};
-use crate::recovery::SkillRecovery;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToolTable {
+    #[serde(default)]
     limits: LimitsChange,
+    #[serde(default)]
+    recovery: Option<RecoveryTable>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,8 @@ pub(super) struct SkillTable {
     state: bool,
     #[serde(default)]
     limits: LimitsChange,
+    #[serde(default)]
+    recovery: RecoveryTable,
     #[serde(default)]
     tool: BTreeMap<ToolName, ToolTable>,
     #[serde(default)]
@@ -66,6 +71,11 @@ impl SkillTable {
             .directories
             .iter()
             .map(|text| directory(text, page.folder()));
+        let (mut tool_limits, mut tools) = (BTreeMap::new(), BTreeMap::new());
+        for (name, table) in self.tool {
+            tool_limits.insert(name.clone(), table.limits);
+            tools.extend(table.recovery.map(|recovery| (name, recovery)));
+        }
         Ok(SkillPolicy {
             grant: OperatorGrant {
                 directories: directories.collect::<Result<_, _>>().map_err(invalid)?,
@@ -86,14 +96,10 @@ impl SkillTable {
                 })?,
                 state: self.state,
                 limits: self.limits,
-                tools: self
-                    .tool
-                    .into_iter()
-                    .map(|(name, table)| (name, table.limits))
-                    .collect(),
+                tools: tool_limits,
             },
             settings: self.settings,
-            recovery: SkillRecovery::default(),
+            recovery: recovery::read(self.recovery, tools).map_err(invalid)?,
             environment: each(self.environment, page, variable)?,
         })
     }

@@ -46,7 +46,7 @@ enum NotAdmitted<'a> {
 }
 
 /// Why a guest was not run to an end.
-enum NotRun {
+pub(super) enum NotRun {
     Failed(Error),
     /// It is no longer as it was judged.
     Outdated,
@@ -60,7 +60,13 @@ impl Host {
         let trying = crate::panic::during(id, self.try_skill(target, whole));
         let tried = AssertUnwindSafe(trying).catch_unwind().await;
         match tried {
-            Ok(Ok((loaded, ended))) => self.attempted(&target.subject, &loaded, ended),
+            Ok(Ok((loaded, ended))) => {
+                let attempted = self.attempted(&target.subject, &loaded, ended);
+                if let Ok(output) = &attempted.outcome {
+                    self.keep_answer(target, &loaded, output);
+                }
+                attempted
+            }
             Ok(Err(error)) => Attempted::failed(self.redacted(error)),
             Err(_panic) => {
                 let recorded = self.events.record(&target.subject, &Event::HostPanicked {});
@@ -132,6 +138,7 @@ impl Host {
         if whole.begin(granted.limits_of(admitted.tool)) && recovery.attempts > 1 {
             loaded.recovery.budget.called();
         }
+        let pass = self.ask_breaker(subject, loaded, recovery)?;
         let (limits, deadline) =
             whole.bounds(granted.limits_of(admitted.tool), recovery.attempt_timeout);
         let _seat = self.seat(invocation, subject, &limits, deadline).await?;
@@ -164,6 +171,7 @@ impl Host {
         }
         check_output(admitted.schemas, &mut ended);
         explain_denial(&observer, &mut ended);
+        self.tell_breaker(subject, recovery, pass, &ended, !whole.has_tried())?;
         Ok(ended)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Host;
+use super::breaking::question;
 use super::record::{Attempted, MAX_LINE};
 use super::whole::Whole;
 use crate::answer::{Answer, Attempt, Diagnostics, Output, SkillInfo};
@@ -39,6 +40,8 @@ pub(super) struct Chain<'a> {
     outcome: Option<Result<Output>>,
     skill: Option<Arc<SkillInfo>>,
     diagnostics: Diagnostics,
+    /// How old the answer is, if it is an earlier one.
+    stale: Option<Duration>,
     is_open: bool,
 }
 
@@ -47,6 +50,13 @@ struct Tried {
     kind: Option<Kind>,
     reason: String,
     usage: Usage,
+}
+
+/// An earlier answer.
+struct Recalled {
+    output: Output,
+    age: Duration,
+    skill: Arc<SkillInfo>,
 }
 
 impl<'a> Chain<'a> {
@@ -74,6 +84,7 @@ impl<'a> Chain<'a> {
             outcome: None,
             skill: None,
             diagnostics: Diagnostics::default(),
+            stale: None,
             is_open: true,
         })
     }
@@ -116,7 +127,7 @@ impl<'a> Chain<'a> {
             skill: self.skill.take(),
             diagnostics: mem::take(&mut self.diagnostics),
             attempts: mem::take(&mut self.attempts),
-            stale: None,
+            stale: self.stale,
         };
         if let Err(unavailable) = self.host.finish(&self.asked.subject, &answer) {
             answer.outcome = Err(unavailable);
@@ -199,12 +210,44 @@ impl<'a> Chain<'a> {
                 self.fall_back(skill, &tool);
                 Ok(Some(Duration::ZERO))
             }
-            Decision::FallBack(Fallback::LastGood(_)) => self.next_fallback(tried),
+            Decision::FallBack(Fallback::LastGood(oldest)) => match self.recall(oldest) {
+                Some(again) => self.answer_again(again, tried).map(|()| None),
+                None => self.next_fallback(tried),
+            },
             Decision::GiveUp(why) => {
                 self.give_up(why, tried)?;
                 Ok(None)
             }
         }
+    }
+
+    /// What the tool answered earlier to the same, if it may still run: what is
+    /// no longer trusted is not repeated either.
+    fn recall(&self, oldest: Duration) -> Option<Recalled> {
+        let loaded = self.host.registry.get(&self.asked.invocation.skill).ok()?;
+        let question = question(&self.asked);
+        let last_good = &self.host.last_good;
+        let (output, age) = last_good.recall(&question, oldest, Instant::now())?;
+        self.host.upholds(&loaded).then(|| Recalled {
+            output,
+            age,
+            skill: Arc::clone(loaded.info()),
+        })
+    }
+
+    fn answer_again(&mut self, again: Recalled, tried: Tried) -> Result<()> {
+        self.note(tried, "fallback", Duration::ZERO)?;
+        self.instead = None;
+        let kind = self.failed().unwrap_or(Kind::Internal);
+        self.record(&Event::FallbackUsed {
+            from: self.asked.invocation.target(),
+            to: "last-good".to_owned(),
+            kind,
+        })?;
+        self.outcome = Some(Ok(again.output));
+        self.stale = Some(again.age);
+        self.skill = Some(again.skill);
+        Ok(())
     }
 
     fn next_fallback(&mut self, tried: Tried) -> Result<Option<Duration>> {

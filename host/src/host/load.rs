@@ -152,7 +152,7 @@ impl Host {
         let settings = admission::settings(&manifest, &policy.settings)?;
         let granted = self.grant(&manifest, verified.verdict(), known)?;
         let rules = known.map(|known| &*known.recovery);
-        let recovery = Rules::new(&manifest, &policy.recovery, &self.recovery, rules);
+        let recovery = Rules::new(&manifest, &policy.recovery, &self.recovery, rules)?;
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,

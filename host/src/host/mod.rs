@@ -1,6 +1,7 @@
 //! [`Host::invoke`]: the one way in for every call.
 
 mod attempt;
+mod breaking;
 mod chain;
 mod load;
 mod loading;
@@ -20,14 +21,14 @@ use crate::admission::capacity::{Capacity, Gate};
 use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
 use crate::event::{Events, Sink};
 use crate::invocation::Invocation;
-use crate::manifest::SkillName;
+use crate::manifest::{SkillName, ToolName};
 use crate::policy::OperatorGrant;
 use crate::policy::limits::{Limits, LimitsChange};
-use crate::recovery::{RecoveryChange, SkillRecovery};
+use crate::recovery::{self, Breakers, LastGood, RecoveryChange, SkillRecovery};
 use crate::registry::{Loaded, Registry};
 use crate::sandbox::network::gateway::{Gateway, OwnListener};
 use crate::sandbox::network::{Network, SystemNetwork};
@@ -133,6 +134,8 @@ pub struct Host {
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
     recovery: RecoveryChange,
+    breakers: Breakers,
+    last_good: LastGood,
     secrets: Secrets,
     states: Arc<dyn States>,
     private: Vec<PathBuf>,
@@ -143,6 +146,7 @@ pub struct Host {
 impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
+        check_fallbacks(&setup.skills)?;
         let gate = Gate::new(setup.capacity)?;
         let calls = setup.capacity.calls;
         let clock = setup.clock;
@@ -173,6 +177,8 @@ impl Host {
             skills: setup.skills,
             others: setup.others,
             recovery: setup.recovery,
+            breakers: Breakers::default(),
+            last_good: LastGood::default(),
             secrets: setup.secrets,
             states: setup.states,
             private: setup.private,
@@ -230,6 +236,28 @@ impl Host {
         self.load_now(path).await
     }
 
+    /// Fallbacks that no skill offers that is loaded by now, in words. Until one
+    /// is, they are passed over.
+    #[must_use]
+    pub fn unknown_fallbacks(&self) -> Vec<String> {
+        let skills = self.registry.all();
+        let is_offered = |skill: &SkillName, tool: &ToolName| {
+            skills
+                .get(skill)
+                .is_some_and(|it| it.manifest.tool(tool.as_str()).is_some())
+        };
+        let named = skills.iter().flat_map(|(name, loaded)| {
+            let targets = loaded.recovery.targets(name);
+            targets.map(move |(from, skill, tool)| (name, from, skill, tool))
+        });
+        named
+            .filter(|(_, _, skill, tool)| !is_offered(skill, tool))
+            .map(|(name, from, skill, tool)| {
+                format!("{name}/{from} falls back to {skill}/{tool}, which no skill offers")
+            })
+            .collect()
+    }
+
     /// Calls a tool. Every call gets exactly one answer, and exactly one
     /// `invocation.finished` event, however often it is tried.
     pub async fn invoke(&self, invocation: Invocation) -> Answer {
@@ -250,6 +278,18 @@ impl Host {
             answer.outcome = Err(unavailable);
         }
         answer
+    }
+}
+
+fn check_fallbacks(skills: &BTreeMap<SkillName, SkillPolicy>) -> Result<()> {
+    let recoveries = skills.iter().map(|(name, policy)| (name, &policy.recovery));
+    match recovery::problem(recoveries) {
+        None => Ok(()),
+        Some(problem) => Err(Error::new(
+            Kind::ConfigInvalid,
+            format!("What is used instead of a tool is wrong: {problem}."),
+        )
+        .with_hint("Let each list of fallbacks end with something that has none.")),
     }
 }
 

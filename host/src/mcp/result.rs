@@ -4,6 +4,8 @@
 //! to change, and whether trying again is of use. Only a request that names no
 //! tool is an error of the protocol.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
@@ -31,7 +33,7 @@ const MAX_SHOWN: usize = 80;
 pub(super) fn of(answer: Answer) -> Result<CallToolResult, ErrorData> {
     let mut meta = about(&answer);
     let mut result = match answer.outcome {
-        Ok(output) => success(output),
+        Ok(output) => success(output, answer.stale),
         Err(error) if error.kind() == Kind::UnknownTool => {
             return Err(ErrorData::invalid_params(told(&error), None));
         }
@@ -63,9 +65,19 @@ pub(super) fn failure(error: &Error) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(told(error))])
 }
 
-fn success(output: Output) -> CallToolResult {
+fn success(output: Output, stale: Option<Duration>) -> CallToolResult {
     let mut content: Vec<ContentBlock> = output.content.into_iter().map(block).collect();
-    if let (true, Some(structured)) = (content.is_empty(), &output.structured) {
+    let is_empty = content.is_empty();
+    if let Some(age) = stale {
+        let seconds = age.as_secs();
+        content.insert(
+            0,
+            ContentBlock::text(format!(
+                "The tool fails just now. This is what it answered to the same call {seconds} seconds ago."
+            )),
+        );
+    }
+    if let (true, Some(structured)) = (is_empty, &output.structured) {
         content.push(ContentBlock::text(structured.to_string()));
     }
     let mut result = CallToolResult::success(content);

@@ -12,6 +12,17 @@ pub const RETRYABLE: [Kind; 6] = [
     Kind::Internal,
 ];
 
+/// What an attempt says about the health of its tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It works.
+    Well,
+    /// It does not.
+    Ill,
+    /// Nothing: it was not tried, or somebody else ended it.
+    Unknown,
+}
+
 /// Whether something else may take the place of a tool that failed so.
 ///
 /// What is refused for its trust, its caller or its rights stays refused: a
@@ -66,4 +77,23 @@ pub(crate) const fn falls_back(kind: Kind) -> bool {
 /// somebody is to look at the skill first.
 pub(crate) const fn takes_last_good(kind: Kind) -> bool {
     falls_back(kind) && !matches!(kind, Kind::Suspended)
+}
+
+/// What a failure of an attempt that ran says about its tool. An answer that the
+/// arguments are wrong is an answer.
+pub(crate) const fn health(kind: Kind, unavailable: bool) -> Health {
+    match kind {
+        Kind::GuestFailed if unavailable => Health::Ill,
+        Kind::GuestFailed | Kind::InvalidInput | Kind::OutputLimit => Health::Well,
+        Kind::Trapped
+        | Kind::DeadlineExceeded
+        | Kind::FuelExhausted
+        | Kind::MemoryLimit
+        | Kind::StackExhausted
+        | Kind::HostcallLimit
+        | Kind::ResourceLimit
+        | Kind::InvalidOutput
+        | Kind::Internal => Health::Ill,
+        _ => Health::Unknown,
+    }
 }

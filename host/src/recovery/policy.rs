@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::Kind;
-use crate::manifest::{Annotations, SkillName, ToolName};
+use crate::manifest::{SkillName, Tool, ToolName};
 use crate::policy::limits::parse_timeout;
 
 /// The most attempts of one tool in one call.
@@ -35,6 +35,9 @@ pub struct RecoveryChange {
     pub fallback: Option<Vec<Fallback>>,
     /// When a tool that keeps failing is left alone.
     pub breaker: Option<Breaking>,
+    /// How many more attempts all calls of a skill together may make; not for
+    /// single tools.
+    pub budget: Option<Budgeting>,
 }
 
 /// What an operator decides about the attempts of one skill.
@@ -44,8 +47,6 @@ pub struct SkillRecovery {
     pub all: RecoveryChange,
     /// For single tools.
     pub tools: BTreeMap<ToolName, RecoveryChange>,
-    /// How many more attempts all calls together may make.
-    pub budget: Budgeting,
 }
 
 /// Pauses between attempts: each longer than the one before.
@@ -158,25 +159,35 @@ impl RecoveryChange {
             idempotent: self.idempotent.or(other.idempotent),
             fallback: self.fallback.or_else(|| other.fallback.clone()),
             breaker: self.breaker.or(other.breaker),
+            budget: self.budget.or(other.budget),
         }
     }
 }
 
 impl SkillRecovery {
-    /// What holds for a tool of which the author claims that.
-    pub(crate) fn of(
+    /// What is used instead of a tool, by its own list or that of its skill. The
+    /// list of a skill is not for the tools that stand in it.
+    pub(super) fn fallbacks_of(
         &self,
+        skill: &SkillName,
         tool: &ToolName,
-        claims: Annotations,
-        host: &RecoveryChange,
-    ) -> Recovery {
-        let own = self.tools.get(tool).cloned().unwrap_or_default();
+    ) -> Option<&Vec<Fallback>> {
+        let own = self.tools.get(tool).and_then(|it| it.fallback.as_ref());
+        let is_other = |list: &&Vec<Fallback>| !list.iter().any(|it| it.is(skill, tool));
+        own.or_else(|| self.all.fallback.as_ref().filter(is_other))
+    }
+
+    /// What holds for a tool of the skill of that name.
+    pub(crate) fn of(&self, skill: &SkillName, tool: &Tool, host: &RecoveryChange) -> Recovery {
+        let own = self.tools.get(&tool.name).cloned().unwrap_or_default();
         // Whoever names the last good answer for one tool knows what it does.
         let names_last_good = own.fallback.is_some();
         let set = own.or(&self.all).or(host);
+        let claims = tool.annotations;
         let claimed = claims.idempotent.unwrap_or(false) || claims.read_only.unwrap_or(false);
         let idempotent = set.idempotent.unwrap_or(claimed);
-        let mut fallback = set.fallback.unwrap_or_default();
+        let mut fallback = self.fallbacks_of(skill, &tool.name).cloned();
+        let fallback = fallback.get_or_insert_default();
         fallback.retain(|it| idempotent || names_last_good || !it.is_last_good());
         Recovery {
             attempts: set
@@ -186,13 +197,25 @@ impl SkillRecovery {
             backoff: set.backoff.unwrap_or_default(),
             retry_on: set.retry_on.unwrap_or_else(|| vec![Kind::GuestFailed]),
             idempotent,
-            fallback,
+            fallback: std::mem::take(fallback),
             breaker: set.breaker.unwrap_or_default(),
         }
     }
 }
 
+impl Recovery {
+    /// Whether its good answers are kept.
+    pub(crate) fn keeps_answers(&self) -> bool {
+        self.fallback.iter().any(Fallback::is_last_good)
+    }
+}
+
 impl Fallback {
+    /// Whether it is that tool, as the configuration of `own` means it.
+    fn is(&self, own: &SkillName, name: &ToolName) -> bool {
+        matches!(self, Self::Tool { skill, tool } if tool == name && skill.as_ref().is_none_or(|it| it == own))
+    }
+
     const fn is_last_good(&self) -> bool {
         matches!(self, Self::LastGood(_))
     }
