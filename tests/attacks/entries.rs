@@ -6,12 +6,15 @@
 //! way in that is new gets a row, and with it every offence.
 
 use std::fs;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use skillhost::manifest::Source;
 use skillhost::sign::{PrivateKey, approval_path};
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, Says};
+use skillhost_tests::{Bench, Says, guests, pack};
 use tokio::runtime::Runtime;
 
 use crate::desk::{Desk, Ran, argument};
@@ -31,9 +34,11 @@ struct Refusal {
 /// Uses the skill, has the offence committed, and uses it again.
 type Way = fn(&Stage) -> Refusal;
 
-const WAYS: [(&str, Way); 12] = [
+const WAYS: [(&str, Way); 14] = [
     ("Host::load", load),
     ("Host::invoke", invoke),
+    ("what is used instead of a tool that fails", fall_back),
+    ("a further attempt of a call", try_again),
     ("skillhost run FILE", run_file),
     ("skillhost run NAME", run_name),
     ("skillhost serve, when it starts", serve_at_start),
@@ -204,6 +209,66 @@ fn invoke(stage: &Stage) -> Refusal {
         call().await
     });
     assert_eq!(bench.codes(), 1);
+    Refusal {
+        kind: json!(called.kind()),
+        said: called.json().to_string(),
+    }
+}
+
+fn fall_back(stage: &Stage) -> Refusal {
+    let bench = Bench::with_key(stage.key(), |setup| {
+        let policy = setup.skills.entry("guest-errors".parse().unwrap());
+        let rules = &mut policy.or_default().recovery.all;
+        rules.fallback = Some(vec!["says/run".parse().unwrap()]);
+    });
+    let call = || {
+        let input = json!({"way": "unavailable"});
+        bench.invoke(invocation("guest_errors", "fail", input))
+    };
+    let called = Runtime::new().unwrap().block_on(async {
+        bench.ensure_loaded("guest_errors").await;
+        bench.host().load(&stage.skill).await.unwrap();
+        assert_eq!(call().await.text(), ANSWER);
+        stage.offend();
+        call().await
+    });
+    assert_eq!(bench.codes(), 2);
+    assert!(!called.between().contains(&"fallback.used"));
+    Refusal {
+        kind: called.json()["attempts"][1]["kind"].clone(),
+        said: called.json().to_string(),
+    }
+}
+
+/// A skill that fails, and whose files change before it is tried again.
+fn try_again(stage: &Stage) -> Refusal {
+    let source = Source {
+        name: Some("says".parse().unwrap()),
+        ..pack::source("flaky")
+    };
+    let flaky = pack::with_manifest(&guests::rust("flaky"), source);
+    stage.desk.install("says", &flaky);
+    stage.key().sign_file(&stage.skill, None).unwrap();
+    let bench = Bench::with_key(stage.key(), |setup| {
+        let policy = setup.skills.entry("says".parse().unwrap()).or_default();
+        policy.grant.state = true;
+        policy.recovery.all.attempts = NonZeroU8::new(2);
+    });
+    let call = |fails: u64| {
+        let input = json!({"fails": fails, "how": "", "after_ms": 500});
+        bench.invoke(invocation("says", "once", input))
+    };
+    let called = Runtime::new().unwrap().block_on(async {
+        bench.host().load(&stage.skill).await.unwrap();
+        assert_eq!(call(1).await.structured(), 2);
+        let offence = async {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            stage.offend();
+        };
+        tokio::join!(call(3), offence).0
+    });
+    assert_eq!(bench.codes(), 1);
+    assert_eq!(called.usage().attempts, 1);
     Refusal {
         kind: json!(called.kind()),
         said: called.json().to_string(),

@@ -49,6 +49,7 @@ mod trust;
 // The host itself.
 mod audit;
 mod host;
+mod recovery;
 
 // What must hold after each of these, and that it would be noticed if not.
 mod oracles;
@@ -63,6 +64,7 @@ use hostcalls::*;
 use memory::*;
 use output::*;
 use plans::*;
+use recovery::*;
 use secrets::*;
 use sockets::*;
 use state::*;

@@ -231,3 +231,210 @@ fn pauses(backoff: Backoff, seed: u64) -> ExponentialBackoff {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery::{Breaking, RETRYABLE};
+
+    const LEFT: Left = Left {
+        time: Duration::from_secs(10),
+        fuel: 1,
+    };
+
+    fn recovery(attempts: u8, idempotent: bool, fallback: &str) -> Recovery {
+        Recovery {
+            attempts,
+            attempt_timeout: None,
+            backoff: Backoff::default(),
+            retry_on: RETRYABLE.to_vec(),
+            idempotent,
+            fallback: fallback
+                .split_whitespace()
+                .map(|it| it.parse().unwrap())
+                .collect(),
+            breaker: Breaking::Off,
+        }
+    }
+
+    fn failure(kind: Kind) -> Failure {
+        Failure {
+            kind,
+            unavailable: false,
+            ran: true,
+            retry_after: None,
+        }
+    }
+
+    fn unavailable(retry_after: Option<Duration>) -> Failure {
+        Failure {
+            unavailable: true,
+            retry_after,
+            ..failure(Kind::GuestFailed)
+        }
+    }
+
+    fn first(rules: Recovery, failure: Failure) -> Decision {
+        Course::new(Arc::new(rules), 7).after(failure, LEFT, || true)
+    }
+
+    /// Kind, whether it is retried if the tool is idempotent, if it is not, and
+    /// whether something else may take its place.
+    #[test]
+    fn what_each_kind_means() {
+        let table = [
+            (Kind::Trapped, true, false, true),
+            (Kind::Internal, true, false, true),
+            (Kind::DeadlineExceeded, true, false, true),
+            (Kind::InvalidOutput, true, false, true),
+            (Kind::GuestFailed, false, false, true),
+            (Kind::BreakerOpen, false, false, true),
+            (Kind::Suspended, false, false, true),
+            (Kind::FuelExhausted, false, false, true),
+            (Kind::MemoryLimit, false, false, true),
+            (Kind::StackExhausted, false, false, true),
+            (Kind::OutputLimit, false, false, true),
+            (Kind::HostcallLimit, false, false, true),
+            (Kind::ResourceLimit, false, false, true),
+            (Kind::ComponentInvalid, false, false, true),
+            (Kind::ManifestInvalid, false, false, true),
+            (Kind::CompileLimit, false, false, true),
+            (Kind::Overloaded, true, false, true),
+        ];
+        for kind in Kind::ALL {
+            let row = table.iter().find(|row| row.0 == kind);
+            let (_, idempotent, other, replaced) =
+                row.copied().unwrap_or((kind, false, false, false));
+            for (is_idempotent, retried) in [(true, idempotent), (false, other)] {
+                let decision = first(recovery(3, is_idempotent, "x"), failure(kind));
+                match decision {
+                    Decision::Retry(_) => assert!(retried, "{kind}"),
+                    Decision::FallBack(_) => assert!(!retried && replaced, "{kind}"),
+                    Decision::GiveUp(_) => assert!(!retried && !replaced, "{kind}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_did_not_run_or_says_that_it_did_nothing_is_tried_again() {
+        let not_run = Failure {
+            ran: false,
+            ..failure(Kind::Overloaded)
+        };
+        for failure in [not_run, unavailable(None)] {
+            let decision = first(recovery(2, false, ""), failure);
+            assert!(matches!(decision, Decision::Retry(_)), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn why_it_is_not_tried_again_is_told() {
+        let spent = |left: Left, take: bool, failure: Failure| {
+            let rules = recovery(2, false, "");
+            Course::new(Arc::new(rules), 7).after(failure, left, || take)
+        };
+        let now = unavailable(None);
+        let no_time = Left {
+            time: Duration::from_millis(10),
+            ..LEFT
+        };
+        let no_fuel = Left { fuel: 0, ..LEFT };
+        for (decision, why) in [
+            (spent(LEFT, true, failure(Kind::Trapped)), Why::Effects),
+            (spent(LEFT, true, failure(Kind::Denied)), Why::Kind),
+            (spent(no_time, true, now), Why::Time),
+            (spent(no_fuel, true, now), Why::Fuel),
+            (spent(LEFT, false, now), Why::Budget),
+            (spent(LEFT, true, unavailable(Some(LEFT.time))), Why::Time),
+            (
+                spent(LEFT, true, unavailable(Some(Duration::MAX))),
+                Why::Time,
+            ),
+        ] {
+            assert_eq!(decision, Decision::GiveUp(why));
+        }
+    }
+
+    #[test]
+    fn a_crash_is_tried_again_once_whatever_is_allowed() {
+        let mut course = Course::new(Arc::new(recovery(9, true, "")), 7);
+        let crash = failure(Kind::Trapped);
+        assert!(matches!(
+            course.after(crash, LEFT, || true),
+            Decision::Retry(_)
+        ));
+        assert_eq!(
+            course.after(crash, LEFT, || true),
+            Decision::GiveUp(Why::Attempts)
+        );
+    }
+
+    #[test]
+    fn c09_pauses_grow_up_to_the_longest_and_differ() {
+        let pauses = |seed| {
+            let mut course = Course::new(Arc::new(recovery(10, true, "")), seed);
+            let mut pause = || match course.after(unavailable(None), LEFT, || true) {
+                Decision::Retry(pause) => pause,
+                other => panic!("{other:?}"),
+            };
+            (0..9).map(|_| pause()).collect::<Vec<_>>()
+        };
+        let whole = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000];
+        for (pause, whole) in pauses(1).into_iter().zip(whole) {
+            let whole = Duration::from_millis(whole);
+            assert!(pause >= whole / 2 && pause <= whole, "{pause:?} {whole:?}");
+        }
+        assert_ne!(pauses(1), pauses(2));
+    }
+
+    #[test]
+    fn a_time_that_a_tool_names_is_waited_for() {
+        let second = Duration::from_secs(1);
+        let decision = first(recovery(2, false, ""), unavailable(Some(second)));
+        let Decision::Retry(pause) = decision else {
+            panic!("{decision:?}")
+        };
+        assert!(pause >= second && pause <= second + Duration::from_millis(100));
+    }
+
+    #[test]
+    fn fallbacks_are_taken_in_order_and_tried_once() {
+        let rules = recovery(1, true, "x last-good(1m) b/y");
+        let mut course = Course::new(Arc::new(rules), 7);
+        let mut next = |kind| match course.after(failure(kind), LEFT, || true) {
+            Decision::FallBack(fallback) => fallback.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(next(Kind::Trapped), "x");
+        assert_eq!(next(Kind::SignatureMissing), "last-good");
+        assert_eq!(next(Kind::Denied), "b/y");
+        assert_eq!(next(Kind::Trapped), "GiveUp(Attempts)");
+        assert_eq!(course.failed(), Some(Kind::Trapped));
+    }
+
+    #[test]
+    fn without_time_or_fuel_only_an_earlier_answer_is_left() {
+        for left in [
+            Left { fuel: 0, ..LEFT },
+            Left {
+                time: Duration::ZERO,
+                ..LEFT
+            },
+        ] {
+            let rules = Arc::new(recovery(1, true, "x last-good(1m)"));
+            let decision = Course::new(rules, 7).after(failure(Kind::FuelExhausted), left, || true);
+            let expected = Fallback::LastGood(Duration::from_secs(60));
+            assert_eq!(decision, Decision::FallBack(expected));
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_call_that_was_given_up() {
+        let rules = Arc::new(recovery(3, true, "x y"));
+        let mut course = Course::new(rules, 7);
+        course.after(failure(Kind::FuelExhausted), LEFT, || true);
+        let decision = course.after(failure(Kind::Cancelled), LEFT, || true);
+        assert!(matches!(decision, Decision::GiveUp(_)));
+    }
+}

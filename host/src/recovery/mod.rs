@@ -19,6 +19,8 @@ mod course;
 mod kinds;
 mod last_good;
 mod policy;
+#[cfg(test)]
+mod storm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
