@@ -334,8 +334,8 @@ async fn r30_a_tool_that_keeps_failing_is_left_alone() {
     }
     for opens in [false, false, true] {
         let called = call(&bench, "once", fails(1000, "trap")).await;
-        let events = ["guest.trapped", "breaker.changed"];
-        called.expect(Trapped, &events[..1 + usize::from(opens)]);
+        let events = ["breaker.changed", "guest.trapped"];
+        called.expect(Trapped, &events[usize::from(!opens)..]);
     }
     let called = call(&bench, "once", fails(1000, "trap")).await;
     called.expect(BreakerOpen, &[]);
@@ -370,7 +370,7 @@ async fn another_tool_takes_the_place_of_one_that_is_left_alone() {
     .await;
     call(&bench, "once", fails(1, "trap"))
         .await
-        .expect(Trapped, &["guest.trapped", "breaker.changed"]);
+        .expect(Trapped, &["breaker.changed", "guest.trapped"]);
     let bench = flaky_with(rules).await;
     let called = call(&bench, "once", fails(1, "trap")).await;
     assert_eq!(called.structured(), 2);
@@ -507,7 +507,7 @@ fn c06_fallbacks_in_a_circle_are_refused() {
     set(&mut setup, "b", instead(&["a/x"]));
     let error = Host::new(setup).unwrap_err();
     assert_eq!(error.kind(), ConfigInvalid);
-    assert!(error.message().contains("a/x → b/y → a/x"), "{error}");
+    assert!(error.message().contains("b/y → a/x → b/y"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ fn fail(fails: u64, how: &str, after_ms: Option<u64>) -> Result<u64> {
 
 /// Computes for a while, and crashes.
 fn burn() {
-    for turn in 0..50_000_000_u64 {
+    for turn in 0..20_000_000_u64 {
         std::hint::black_box(turn);
     }
     std::process::abort();
