@@ -1,7 +1,7 @@
 //! One call of a tool, from whoever makes it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,23 @@ pub struct Progress {
 
 /// Where progress goes.
 pub type ProgressSink = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Passes on reports that say more than the ones before. A tool that is tried
+/// again begins anew, and MCP wants progress to grow.
+pub(crate) fn growing(sink: ProgressSink) -> ProgressSink {
+    let most = Mutex::new(f64::NEG_INFINITY);
+    Arc::new(move |progress| {
+        // A number is replaced whole, and the sink is called without the lock.
+        let before = {
+            let mut most = most.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = most.max(progress.done);
+            std::mem::replace(&mut *most, next)
+        };
+        if progress.done > before {
+            sink(progress);
+        }
+    })
+}
 
 /// One call of a tool.
 #[derive(Clone)]
@@ -373,6 +390,23 @@ mod tests {
             assert_eq!(parse_answer(&text).unwrap_err().kind(), Kind::OutputLimit);
         }
         assert_eq!(parse_answer("{").unwrap_err().kind(), Kind::InvalidOutput);
+    }
+
+    #[test]
+    fn progress_grows_over_all_attempts() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let sink = growing(Arc::new(move |progress: Progress| {
+            ear.lock().unwrap().push(progress.done);
+        }));
+        for done in [1.0, 2.0, 1.0, 2.0, 3.0] {
+            sink(Progress {
+                done,
+                total: None,
+                message: None,
+            });
+        }
+        assert_eq!(*heard.lock().unwrap(), [1.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::ExitStatus;
 use super::terminal::{count, labelled, note, print_json, print_untrusted, size};
 use crate::answer::{Answer, Content, Output, serialize_error};
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::event::Usage;
 use crate::manifest::text::printable;
 
@@ -44,8 +44,23 @@ pub(super) fn answer(answer: &Answer, json: bool) -> Result<ExitStatus> {
         print_json(answer)?;
     } else {
         match &answer.outcome {
-            Ok(output) => print_output(output)?,
-            Err(error) => tell(error),
+            Ok(output) => {
+                if let Some(age) = answer.stale {
+                    note(&format!(
+                        "the tool fails; this is its answer of {} s ago",
+                        age.as_secs()
+                    ));
+                }
+                print_output(output)?;
+            }
+            Err(error) => {
+                tell(error);
+                error
+                    .again()
+                    .map(Again::sentence)
+                    .into_iter()
+                    .for_each(note);
+            }
         }
         usage(&answer.usage);
     }
@@ -93,8 +108,12 @@ fn usage(usage: &Usage) {
     if usage.attempts == 0 {
         return;
     }
+    let attempts = match usage.attempts {
+        1 => String::new(),
+        attempts => format!(" in {attempts} attempts"),
+    };
     note(&format!(
-        "used {} fuel, {} of memory, {} ms",
+        "used {} fuel, {} of memory, {} ms{attempts}",
         count(usage.fuel),
         size(usage.memory_bytes),
         count(usage.wall_ms)

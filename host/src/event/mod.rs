@@ -273,8 +273,8 @@ pub enum Event {
         /// Why the first failed.
         kind: Kind,
     },
-    /// A call was not tried again although its rules would have it: the skill's
-    /// budget of retries is spent.
+    /// A call was not tried again although its rules would have it: it may have
+    /// had effects, or time, fuel or the skill's budget of attempts is spent.
     #[serde(rename = "retry.refused")]
     RetryRefused {
         /// In one sentence.

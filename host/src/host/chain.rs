@@ -13,7 +13,7 @@ use super::whole::Whole;
 use crate::answer::{Answer, Attempt, Diagnostics, Output, SkillInfo};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject, Usage};
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, growing};
 use crate::manifest::text::one_line;
 use crate::manifest::{SkillName, ToolName};
 use crate::recovery::{Course, Decision, Failure, Fallback, Why};
@@ -66,7 +66,8 @@ impl<'a> Chain<'a> {
     ///
     /// `AuditUnavailable` as the answer if it cannot be recorded: it does not
     /// begin then.
-    pub(super) fn begin(host: &'a Host, invocation: Invocation) -> Result<Self, Box<Answer>> {
+    pub(super) fn begin(host: &'a Host, mut invocation: Invocation) -> Result<Self, Box<Answer>> {
+        invocation.progress = invocation.progress.map(growing);
         let subject = Subject::of(&invocation);
         if let Err(error) = host.begin(&subject, &invocation) {
             return Err(Box::new(Answer::failed(&invocation, error)));

@@ -136,3 +136,105 @@ impl Whole {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind};
+    use crate::event::Spent;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn own() -> Limits {
+        Limits {
+            fuel: 1000,
+            timeout: 30 * SECOND,
+            http_requests: 5,
+            disk_bytes: 100,
+            ..Limits::default()
+        }
+    }
+
+    fn attempted(charged: u64, spent: Spent) -> Attempted {
+        Attempted {
+            usage: Usage {
+                fuel: 100,
+                attempts: 1,
+                spent,
+                ..Usage::NOTHING
+            },
+            charged,
+            ..Attempted::failed(Error::new(Kind::Trapped, "It crashed."))
+        }
+    }
+
+    fn begun() -> (Whole, Instant) {
+        let start = Instant::now();
+        let mut whole = Whole::new(start);
+        assert!(whole.begin(&own()));
+        assert!(!whole.begin(&own()));
+        (whole, start)
+    }
+
+    #[test]
+    fn the_first_attempt_has_all_of_it() {
+        let (whole, start) = begun();
+        assert_eq!(whole.bounds(&own(), None), (own(), start + 30 * SECOND));
+        let (limits, deadline) = whole.bounds(&own(), Some(SECOND));
+        assert_eq!(limits.timeout, SECOND);
+        assert!(deadline < start + 5 * SECOND);
+    }
+
+    #[test]
+    fn r35_what_was_used_is_missing_for_the_next_attempt() {
+        let (mut whole, start) = begun();
+        let spent = Spent {
+            http_requests: 2,
+            disk_bytes: 60,
+            open_files: 9,
+            ..Spent::default()
+        };
+        whole.took(&attempted(300, spent));
+        let (limits, deadline) = whole.bounds(&own(), None);
+        assert_eq!((limits.fuel, limits.http_requests), (700, 3));
+        assert_eq!(
+            (limits.disk_bytes, limits.open_files),
+            (40, own().open_files)
+        );
+        assert_eq!(deadline, start + 30 * SECOND);
+        whole.took(&attempted(u64::MAX, spent));
+        let (limits, _) = whole.bounds(&own(), None);
+        assert_eq!(
+            (limits.fuel, limits.http_requests, limits.disk_bytes),
+            (0, 1, 0)
+        );
+        assert_eq!(whole.left(&own()).fuel, 0);
+        let usage = whole.usage();
+        assert_eq!((usage.attempts, usage.fuel), (2, 200));
+        assert_eq!((usage.spent.http_requests, usage.spent.open_files), (4, 9));
+    }
+
+    #[test]
+    fn r35_a_fallback_has_no_more_than_is_left_and_no_more_than_its_own() {
+        let (mut whole, start) = begun();
+        whole.took(&attempted(900, Spent::default()));
+        let wide = Limits {
+            fuel: u64::MAX,
+            timeout: 3600 * SECOND,
+            disk_bytes: 1,
+            ..Limits::default()
+        };
+        let (limits, deadline) = whole.bounds(&wide, None);
+        assert_eq!((limits.fuel, limits.http_requests), (100, 5));
+        assert_eq!(limits.disk_bytes, 1);
+        assert_eq!(deadline, start + 30 * SECOND);
+    }
+
+    #[test]
+    fn c02_what_runs_is_counted_when_it_is_dropped() {
+        let (mut whole, _) = begun();
+        assert_eq!(whole.usage().attempts, 0);
+        whole.runs();
+        assert_eq!(whole.usage().attempts, 1);
+    }
+}
