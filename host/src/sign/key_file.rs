@@ -1,9 +1,9 @@
 //! Private keys on disk: PKCS#8 in PEM (RFC 5958, RFC 7468), as `keygen` and
 //! OpenSSL write it, and cosign's encrypted keys.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pem_rfc7468::LineEnding;
@@ -189,6 +189,9 @@ pub(super) fn identify(pkcs8: &[u8]) -> Found {
     ))
 }
 
+/// Writes beside `path` and gives it that name if nothing has it: whoever reads
+/// it meanwhile, and whoever is killed meanwhile, sees or leaves a whole file or
+/// none.
 fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), SignError> {
     let written = |cause: io::Error| match cause.kind() {
         io::ErrorKind::AlreadyExists => SignError::Exists(path.to_owned()),
@@ -198,14 +201,15 @@ fn create_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), SignError> {
             cause,
         },
     };
-    let mut options = File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
         .map_err(written)?;
     file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(written)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(written)?;
+    file.persist_noclobber(path)
+        .map(drop)
+        .map_err(|failed| written(failed.error))
 }

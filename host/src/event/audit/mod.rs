@@ -10,6 +10,7 @@ mod commit;
 mod degraded;
 mod files;
 mod head;
+mod keeper;
 mod lines;
 mod report;
 mod resume;
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 use self::commit::Committer;
 pub use self::degraded::{MAX_KEPT, RESERVE};
 pub use self::head::HeadKey;
+use self::keeper::Keeper;
 pub use self::lines::{Line, Lines, MAX_LINE};
 pub use self::report::{Broken, Checked, Damage, HeadCheck, Keys, MAX_BROKEN, Report};
 pub use self::runs::{LOST, folder as runs_folder};
@@ -156,7 +158,8 @@ impl AuditOptions {
 pub struct AuditLog {
     path: PathBuf,
     durability: Durability,
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
+    keeper: Keeper,
     committer: Arc<Committer>,
 }
 
@@ -174,7 +177,8 @@ impl AuditLog {
         Ok(Self {
             path: path.to_owned(),
             durability,
-            writer: Mutex::new(writer),
+            writer: Arc::new(Mutex::new(writer)),
+            keeper: Keeper::default(),
             committer,
         })
     }
@@ -213,8 +217,13 @@ impl Audit for AuditLog {
 
     fn end(&self) -> Option<Event> {
         let mut writer = self.writer();
-        writer.leave();
-        writer.news()
+        let behind = writer.leave();
+        let news = writer.news();
+        drop(writer);
+        if behind && let Err(cause) = self.keeper.wake(&self.writer) {
+            tracing::warn!(%cause, "the head of the audit log is written late");
+        }
+        news
     }
 
     fn closing(&self, now: Timestamp) -> Option<Due> {
@@ -226,6 +235,13 @@ impl Audit for AuditLog {
             Durability::Flush => None,
             Durability::Fsync => Some(Box::pin(self.committer.settle())),
         }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.keeper.close();
+        self.writer().seal();
     }
 }
 

@@ -43,6 +43,8 @@ impl Head {
     }
 }
 
+const CHECKPOINT: &[u8] = b"\"event\":\"audit.checkpoint\"";
+
 /// What a file holds from some offset on.
 #[derive(Debug, Clone, Copy)]
 struct Tail {
@@ -51,8 +53,8 @@ struct Tail {
     hash: Hash,
     /// What that line says of itself.
     link: Option<Link>,
-    /// Where it ends.
-    end: u64,
+    /// How many of them stand up to the last checkpoint.
+    signed: Option<u64>,
 }
 
 impl Writer {
@@ -141,6 +143,7 @@ impl Writer {
             lines: head.lines + tail.lines,
             file_lines: head.file_lines + tail.lines,
             hash: tail.hash,
+            signed: tail.signed.map_or(head.signed, |lines| head.lines + lines),
             ..head
         };
         self.adopt(known, seen);
@@ -268,15 +271,20 @@ impl Tail {
             lines: 0,
             hash,
             link: None,
-            end: offset,
+            signed: None,
         };
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
-            tail.end += line.len() as u64;
             let whole = line.strip_suffix(b"\n").unwrap_or(&line);
             tail.lines += 1;
             tail.hash = chain::hash(whole);
             tail.link = Link::of(whole);
+            if whole
+                .windows(CHECKPOINT.len())
+                .any(|part| part == CHECKPOINT)
+            {
+                tail.signed = Some(tail.lines);
+            }
             line.clear();
         }
         Ok(tail)

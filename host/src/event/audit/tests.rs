@@ -286,7 +286,9 @@ fn d01_a_line_that_the_head_does_not_know_of_is_taken_over() {
     let bench = Bench::new();
     let events = bench.begin();
     say(&events);
+    kill(events);
     let head = fs::read(bench.file("audit.jsonl.head")).unwrap();
+    let events = bench.begin();
     say(&events);
     kill(events);
     fs::write(bench.file("audit.jsonl.head"), head).unwrap();

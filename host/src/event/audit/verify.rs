@@ -185,6 +185,7 @@ impl<'a> Verifier<'a> {
         if self.place.is_none() && self.report.lines == 1 {
             self.begin(link, &place, named);
             self.last = link.line;
+            self.signed = link.line.saturating_sub(1);
         } else if follows || link.line == expected {
             if !follows && !self.named {
                 self.accuse();
@@ -298,8 +299,7 @@ impl<'a> Verifier<'a> {
         if named.is("audit.checkpoint") {
             self.check_signature(named, link, place);
         }
-        if self.last - self.signed > MAX_UNSIGNED_LINES + SLACK && self.report.removed < self.signed
-        {
+        if self.last.saturating_sub(self.signed) > MAX_UNSIGNED_LINES + SLACK {
             let reason = format!("No checkpoint since line {} of the log.", self.signed);
             self.tell(place, Damage::ForgedCheckpoint, reason);
             self.signed = self.last;

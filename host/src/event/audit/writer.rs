@@ -56,6 +56,12 @@ pub(super) struct Writer {
     locked: bool,
     /// Lines were written that the head does not know of.
     ahead: bool,
+    /// Others write as well: the head is written at the end of this batch, so
+    /// that they have little to read.
+    shared: bool,
+    /// The keeper knows that the head is to be written.
+    told: bool,
+    now: Timestamp,
     /// Why this batch cannot be written.
     stuck: Option<io::Error>,
     /// The front of `due` was given out.
@@ -97,6 +103,9 @@ impl Writer {
             postponed: 0,
             locked: false,
             ahead: false,
+            shared: false,
+            told: false,
+            now: Timestamp::UNIX_EPOCH,
             stuck: None,
             offered: false,
             own: false,
@@ -119,6 +128,7 @@ impl Writer {
             self.killed.push(killed);
         }
         self.run = Some(Run::begin(&mut self.place, run, file, bytes)?);
+        self.write_head();
         self.leave();
         Ok(())
     }
@@ -168,6 +178,7 @@ impl Writer {
             self.own = true;
             return self.checkpoint();
         }
+        self.write_head();
         if let Some(run) = self.run.take() {
             run.end();
         }
@@ -197,15 +208,13 @@ impl Writer {
         }
     }
 
-    /// The batch is over: the head knows of it, and others may write.
-    pub(super) fn leave(&mut self) {
-        if self.ahead {
-            let head = &self.known;
-            if let Err(cause) = head.write(&self.head_key, &self.head_file, &mut self.line) {
-                tracing::warn!(%cause, "the head of the audit log cannot be written");
-            }
-            self.ahead = false;
+    /// The batch is over: others may write. Whether the keeper is to be told
+    /// that the head is behind.
+    pub(super) fn leave(&mut self) -> bool {
+        if self.ahead && self.shared {
+            self.write_head();
         }
+        self.shared = false;
         if self.due.is_empty() {
             self.killed.drain(..).for_each(Run::end);
         }
@@ -214,6 +223,31 @@ impl Writer {
             self.locked = false;
         }
         self.stuck = None;
+        self.ahead && !std::mem::replace(&mut self.told, self.ahead)
+    }
+
+    /// Writes the head, if it is behind and nobody is in the middle of a batch.
+    /// Whether there was something to do.
+    pub(super) fn seal(&mut self) -> bool {
+        self.told = self.ahead;
+        if self.ahead && !self.locked {
+            match self.enter(self.now) {
+                Ok(()) => self.write_head(),
+                Err(cause) => tracing::debug!(%cause, "the head of the audit log waits"),
+            }
+            self.leave();
+        }
+        self.told
+    }
+
+    fn write_head(&mut self) {
+        let written = self
+            .known
+            .write(&self.head_key, &self.head_file, &mut self.line);
+        if let Err(cause) = written {
+            tracing::warn!(%cause, "the head of the audit log cannot be written");
+        }
+        self.ahead = false;
     }
 
     /// What others are to be told since the log cannot be: once that it cannot.
@@ -231,6 +265,7 @@ impl Writer {
         if self.locked {
             return Ok(());
         }
+        self.now = now;
         lock(&self.file)?;
         let entered = self.enter_locked(now);
         self.locked = entered.is_ok();
@@ -247,6 +282,7 @@ impl Writer {
                     if self.seen && seen.bytes == self.known.bytes {
                         return Ok(());
                     }
+                    self.shared = true;
                     return self.look_again(seen, now);
                 }
                 _ => self.reopen()?,
