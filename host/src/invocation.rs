@@ -1,14 +1,15 @@
 //! One call of a tool, from whoever makes it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::SkillName;
 use crate::manifest::text::one_line;
+use crate::manifest::{MAX_NAME, SkillName};
 
 /// Identifies one call in answers and events: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,20 +41,72 @@ impl fmt::Display for InvocationId {
 }
 
 /// Who makes a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
     /// The person at this terminal.
     Local,
     /// A chat assistant that started this process.
     Stdio,
+    /// Somebody who proved to be who they are.
+    Named(PrincipalName),
+}
+
+impl Principal {
+    /// As it stands in events and in the configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Local => "local",
+            Self::Stdio => "stdio",
+            Self::Named(name) => name.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Local => "local",
-            Self::Stdio => "stdio",
-        })
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a caller: 1 to 64 of `a-z`, `0-9` and `- _ . @`, and none of the
+/// words that mean another one (`local`, `stdio`, `default`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrincipalName(Arc<str>);
+
+impl PrincipalName {
+    /// Names that nobody has.
+    pub const RESERVED: [&str; 3] = ["local", "stdio", "default"];
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PrincipalName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'@');
+        if (1..=MAX_NAME).contains(&text.len())
+            && text.bytes().all(plain)
+            && !Self::RESERVED.contains(&text)
+        {
+            return Ok(Self(text.into()));
+        }
+        Err(format!(
+            "{:?} is no name of a caller: use 1 to {MAX_NAME} of `a-z`, `0-9`, `-`, `_`, `.` and `@`, and none of `{}`",
+            one_line(text, MAX_NAME),
+            Self::RESERVED.join("`, `")
+        ))
+    }
+}
+
+impl fmt::Display for PrincipalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -407,6 +460,27 @@ mod tests {
             });
         }
         assert_eq!(*heard.lock().unwrap(), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn nobody_is_named_like_somebody_else() {
+        for good in ["ci", "a.b-c_d@example.com", "0", &"x".repeat(64)] {
+            assert_eq!(good.parse::<PrincipalName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "local",
+            "stdio",
+            "default",
+            "CI",
+            "a b",
+            "a/b",
+            "ä",
+            "a\n",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<PrincipalName>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod manifest;
 pub mod secret;
 pub mod invocation;
 mod registry;
-mod admission;
+pub mod admission;
 pub mod policy;
 pub mod artifact;
 pub mod verify;

@@ -77,6 +77,12 @@ impl Loaded {
         Result::as_ref(&self.granted).map_or(&[], |granted| granted.grant.unused())
     }
 
+    /// Tools that are blocked because they are called like an interpreter.
+    pub fn blocked_tools(&self) -> impl Iterator<Item = &ToolName> {
+        let schemas = self.schemas.iter();
+        schemas.filter_map(|(tool, schemas)| schemas.is_blocked.then_some(tool))
+    }
+
     /// Why it may run.
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {

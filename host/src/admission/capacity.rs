@@ -1,20 +1,14 @@
-//! How many calls run at once: each has its memory set aside before it starts,
-//! so that all of them together never need more than the host was given.
+//! What all calls of a host may take together: each has its memory set aside
+//! before it starts, so that all of them never need more than the host was given.
 
 use std::fs;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
 use crate::policy::limits::Limits;
-use crate::time::millis;
 
 /// What memory is set aside in: a page of WebAssembly.
-const PAGE: u64 = 64 * 1024;
+pub(super) const PAGE: u64 = 64 * 1024;
 
 /// Memory of the host for one call besides what the guest can fill: stack,
 /// tables and what is kept of it (measured: 44 to 56 KiB for a small one).
@@ -33,9 +27,6 @@ const FALLBACK: u64 = 2 << 30;
 
 /// Mappings of one live instance (measured with wasmtime 48).
 const MAPPINGS: u64 = 6;
-
-/// The shortest and the longest time after which a caller is told to come back.
-const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_mins(1)];
 
 /// What all calls of a host may take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,65 +53,22 @@ impl Default for Capacity {
     }
 }
 
-/// Lets calls in while there is room for them.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    capacity: Capacity,
-    seats: Semaphore,
-    pages: Semaphore,
-    waiting: AtomicU32,
-    /// Milliseconds that a call takes, the last ones counting most.
-    typical: AtomicU64,
-}
-
-/// Room for one call, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Seat<'a> {
-    gate: &'a Gate,
-    since: Instant,
-    _seat: SemaphorePermit<'a>,
-    _pages: SemaphorePermit<'a>,
-}
-
-/// Why a call was not let in.
-#[derive(Debug)]
-pub(crate) enum TurnedAway {
-    Cancelled,
-    Full(Load),
-}
-
-/// How busy a host is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) running: u64,
-    pub(crate) waiting: u64,
-    /// Bytes that are set aside.
-    pub(crate) memory: u64,
-    pub(crate) retry_after: Duration,
-}
-
-impl Gate {
+impl Capacity {
+    /// Whether there is anything to give out.
+    ///
     /// # Errors
     ///
     /// `ConfigInvalid` for no calls, no memory, or more calls than the kernel
     /// has mappings for.
-    pub(crate) fn new(capacity: Capacity) -> Result<Self> {
-        let pages = usize::try_from(capacity.memory / PAGE).unwrap_or(usize::MAX);
-        if capacity.calls == 0 || pages == 0 {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.calls == 0 || self.pages() == 0 {
             return Err(Error::new(
                 Kind::ConfigInvalid,
                 "A host that is given no calls or no memory runs nothing.",
             )
             .with_hint("Raise `calls` and `memory` under `[capacity]`."));
         }
-        check_mappings(capacity.calls)?;
-        Ok(Self {
-            capacity,
-            seats: Semaphore::new(capacity.calls as usize),
-            pages: Semaphore::new(pages.min(Semaphore::MAX_PERMITS)),
-            waiting: AtomicU32::new(0),
-            typical: AtomicU64::new(0),
-        })
+        check_mappings(self.calls)
     }
 
     /// Whether a call with these limits can ever be let in.
@@ -128,9 +76,9 @@ impl Gate {
     /// # Errors
     ///
     /// `ConfigInvalid` if it needs more than all calls may have together.
-    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
-        let (needed, given) = (needed(limits), self.capacity.memory);
-        if needed <= given / PAGE * PAGE {
+    pub(super) fn check_fits(&self, limits: &Limits) -> Result<()> {
+        let (needed, given) = (needed(limits), self.memory);
+        if pages_of(limits) <= self.pages() {
             return Ok(());
         }
         Err(Error::new(
@@ -140,94 +88,15 @@ impl Gate {
         .with_hint("Lower `memory` under `[limits]`, or raise `memory` under `[capacity]`."))
     }
 
-    /// Waits for room, behind those who came earlier.
-    pub(crate) async fn enter(
-        &self,
-        limits: &Limits,
-        deadline: Instant,
-        cancelled: &CancellationToken,
-    ) -> Result<Seat<'_>, TurnedAway> {
-        let pages = u32::try_from(needed(limits).div_ceil(PAGE)).unwrap_or(u32::MAX);
-        if let Some(seat) = self.free(pages) {
-            return Ok(seat);
-        }
-        let _waiting = self.queue()?;
-        let until = deadline.min(Instant::now() + self.capacity.wait);
-        tokio::select! {
-            biased;
-            () = cancelled.cancelled() => Err(TurnedAway::Cancelled),
-            seat = timeout_at(until, self.next(pages)) => {
-                seat.ok().flatten().ok_or_else(|| TurnedAway::Full(self.load()))
-            }
-        }
-    }
-
-    /// Room that is there now. Both semaphores are fair: nobody overtakes.
-    fn free(&self, pages: u32) -> Option<Seat<'_>> {
-        let seat = self.seats.try_acquire().ok()?;
-        let pages = self.pages.try_acquire_many(pages).ok()?;
-        Some(self.seat(seat, pages))
-    }
-
-    /// None if the host shuts down.
-    async fn next(&self, pages: u32) -> Option<Seat<'_>> {
-        let seat = self.seats.acquire().await.ok()?;
-        let pages = self.pages.acquire_many(pages).await.ok()?;
-        Some(self.seat(seat, pages))
-    }
-
-    fn seat<'a>(&'a self, seat: SemaphorePermit<'a>, pages: SemaphorePermit<'a>) -> Seat<'a> {
-        Seat {
-            gate: self,
-            since: Instant::now(),
-            _seat: seat,
-            _pages: pages,
-        }
-    }
-
-    fn queue(&self) -> Result<Waiting<'_>, TurnedAway> {
-        let room = |waiting: u32| (waiting < self.capacity.queue).then(|| waiting + 1);
-        self.waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
-            .map(|_before| Waiting(&self.waiting))
-            .map_err(|_full| TurnedAway::Full(self.load()))
-    }
-
-    fn load(&self) -> Load {
-        let running =
-            u64::from(self.capacity.calls).saturating_sub(self.seats.available_permits() as u64);
-        let free = (self.pages.available_permits() as u64).saturating_mul(PAGE);
-        let waiting = u64::from(self.waiting.load(Ordering::Relaxed));
-        let typical = self.typical.load(Ordering::Relaxed);
-        let turns = waiting / u64::from(self.capacity.calls) + 1;
-        let [soonest, latest] = RETRY;
-        Load {
-            running,
-            waiting,
-            memory: self.capacity.memory.saturating_sub(free),
-            retry_after: Duration::from_millis(typical.saturating_mul(turns))
-                .clamp(soonest, latest),
-        }
+    /// Whole pages of all the memory.
+    pub(super) const fn pages(&self) -> u64 {
+        self.memory / PAGE
     }
 }
 
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        let took = millis(self.since.elapsed());
-        let typical = &self.gate.typical;
-        // A lost update costs nothing: this is an estimate.
-        let before = typical.load(Ordering::Relaxed);
-        typical.store((before * 7).saturating_add(took) / 8, Ordering::Relaxed);
-    }
-}
-
-/// Counted while a call waits.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Pages that are set aside for a call with these limits.
+pub(super) fn pages_of(limits: &Limits) -> u64 {
+    needed(limits).div_ceil(PAGE)
 }
 
 /// Bytes that one call can make the host hold at once.
@@ -288,79 +157,6 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
-    fn gate(calls: u32, memory: u64, queue: u32) -> Gate {
-        Gate::new(Capacity {
-            calls,
-            memory,
-            queue,
-            wait: Duration::from_millis(200),
-        })
-        .unwrap()
-    }
-
-    fn limits(memory: u64) -> Limits {
-        Limits {
-            memory,
-            ..Limits::default()
-        }
-    }
-
-    async fn enter(gate: &Gate, memory: u64) -> Result<Seat<'_>, TurnedAway> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        gate.enter(&limits(memory), deadline, &CancellationToken::new())
-            .await
-    }
-
-    #[tokio::test]
-    async fn r31_memory_that_is_set_aside_is_never_more_than_was_given() {
-        let one = needed(&limits(64 * MIB)).next_multiple_of(PAGE);
-        let gate = gate(100, 3 * one, 0);
-        let mut seats = Vec::new();
-        for _ in 0..3 {
-            seats.push(enter(&gate, 64 * MIB).await.unwrap());
-        }
-        let Err(TurnedAway::Full(load)) = enter(&gate, 64 * MIB).await else {
-            panic!("a fourth call was let in");
-        };
-        assert_eq!((load.running, load.memory), (3, 3 * one));
-        seats.pop();
-        assert!(enter(&gate, 64 * MIB).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn r31_those_who_wait_are_let_in_when_others_leave_and_turned_away_in_time() {
-        let gate = gate(1, 1024 * MIB, 1);
-        let first = enter(&gate, MIB).await.unwrap();
-        let late = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            drop(first);
-        };
-        let (second, ()) = tokio::join!(enter(&gate, MIB), late);
-        let second = second.unwrap();
-        let start = Instant::now();
-        let (third, fourth) = tokio::join!(enter(&gate, MIB), enter(&gate, MIB));
-        assert!(matches!(third, Err(TurnedAway::Full(_))));
-        assert!(matches!(
-            fourth,
-            Err(TurnedAway::Full(Load { waiting: 1, .. }))
-        ));
-        assert!(start.elapsed() >= Duration::from_millis(200));
-        drop(second);
-        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
-    }
-
-    #[tokio::test]
-    async fn who_gives_up_leaves_the_queue() {
-        let gate = gate(1, 1024 * MIB, 1);
-        let _first = enter(&gate, MIB).await.unwrap();
-        let token = CancellationToken::new();
-        token.cancel();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let second = gate.enter(&limits(MIB), deadline, &token).await;
-        assert!(matches!(second, Err(TurnedAway::Cancelled)));
-        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
-    }
-
     #[test]
     fn the_memory_of_the_machine_is_read() {
         let text = "MemFree: 1 kB\nMemTotal:       24689456 kB\n";
@@ -371,17 +167,22 @@ mod tests {
 
     #[test]
     fn what_can_never_run_is_told_at_once() {
-        let gate = gate(1, 64 * MIB, 1);
-        assert!(gate.check(&limits(MIB)).is_ok());
-        let error = gate.check(&limits(64 * MIB)).unwrap_err();
+        let capacity = |calls, memory| Capacity {
+            calls,
+            memory,
+            ..Capacity::default()
+        };
+        let limits = |memory| Limits {
+            memory,
+            ..Limits::default()
+        };
+        let small = capacity(1, 64 * MIB);
+        assert!(small.check_fits(&limits(MIB)).is_ok());
+        let error = small.check_fits(&limits(64 * MIB)).unwrap_err();
         assert_eq!(error.kind(), Kind::ConfigInvalid);
         for (calls, memory) in [(0, MIB), (1, 0), (u32::MAX, MIB)] {
-            let capacity = Capacity {
-                calls,
-                memory,
-                ..Capacity::default()
-            };
-            assert_eq!(Gate::new(capacity).unwrap_err().kind(), Kind::ConfigInvalid);
+            let error = capacity(calls, memory).check().unwrap_err();
+            assert_eq!(error.kind(), Kind::ConfigInvalid);
         }
     }
 }

@@ -1,288 +1,331 @@
-//! Whether a call may enter: does the tool exist, are the arguments within
-//! their limit, and do they fit the tool's schema.
+//! Whether a call may enter: may this caller call this tool now, do the arguments
+//! fit it, and is there room.
 //!
-//! Schemas are compiled once, when a skill is loaded. They come from the skill
-//! and are untrusted: nothing that they refer to is fetched, and their patterns
-//! run in linear time.
+//! A call passes through three gates, each of which refuses with the line of the
+//! configuration that decided:
+//!
+//! 1. [`Admission::caller`], once for each call: who calls, and how often.
+//! 2. [`Admission::admit`], before each attempt: may the caller call this tool, is
+//!    the tool blocked, does the skill have what it needs, do the arguments fit the
+//!    schema, and do they look like an attack. A tool that is called instead of
+//!    another is judged like any other.
+//! 3. [`Admission::seat`], before each attempt: rates of skill and tool, budgets,
+//!    and room, for which it waits. What is taken is given back when the [`Seated`]
+//!    is dropped.
 
+mod budget;
 pub(crate) mod capacity;
 mod cost;
+mod gate;
+mod interpreter;
+mod ledger;
 mod pattern;
+mod principal;
+mod rate;
+mod refusal;
+pub mod rules;
+mod schemas;
+pub mod screening;
 mod settings;
+mod skill;
 
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use self::cost::Cost;
+use tokio::time::Instant;
+
+use self::budget::{Budget, Reservation, Spent};
+use self::capacity::Capacity;
+use self::gate::{Claim, Gate, Seat};
+use self::ledger::Ledger;
+pub(crate) use self::principal::Caller;
+use self::principal::Principals;
+use self::rate::{Limiter, Since};
+pub(crate) use self::refusal::Refusal;
+use self::rules::AdmissionRules;
+pub(crate) use self::schemas::{Schemas, tool};
+use self::screening::{Finding, Screening, Seen};
 pub(crate) use self::settings::settings;
+use self::skill::SkillAccount;
 use crate::error::{Error, Kind, Result};
-use crate::invocation::{Input, MAX_VALUES, count};
-use crate::manifest::text::one_line;
-use crate::manifest::{Manifest, Tool};
+use crate::event::{Event, Events, Subject};
+use crate::host::{SkillPolicy, blocking};
+use crate::invocation::{Invocation, Principal};
+use crate::manifest::{SkillName, ToolName};
+use crate::policy::limits::Limits;
+use crate::registry::{Granted, Loaded};
+use crate::time::Clock;
 
-/// The longest part of a value that is repeated in an error, in characters.
-const MAX_SHOWN: usize = 200;
+/// Arguments of more bytes are checked where they keep no other call waiting:
+/// below, a check takes less than a millisecond.
+const LARGE: usize = 64 * 1024;
 
-/// The compiled schemas of one tool.
+/// Admits calls.
 #[derive(Debug)]
-pub(crate) struct Schemas {
-    input: Schema,
-    output: Option<Schema>,
+pub(crate) struct Admission {
+    principals: Principals,
+    skills: BTreeMap<SkillName, SkillAccount>,
+    screening: Screening,
+    gate: Gate,
+    ledger: Arc<Ledger>,
 }
 
-/// A compiled schema, and what a check against it can cost.
+/// A call of a tool that exists, is allowed, and fits.
 #[derive(Debug)]
-struct Schema {
-    validator: Validator,
-    cost: Cost,
+pub(crate) struct Admitted<'a> {
+    pub(crate) tool: &'a ToolName,
+    pub(crate) schemas: &'a Schemas,
+    pub(crate) granted: &'a Granted,
+    flags: Vec<Event>,
 }
 
-impl Schemas {
-    /// Compiles a tool's schemas.
-    ///
+/// Room for one attempt, and a part of the budgets, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seated<'a> {
+    reserved: [Option<Reservation>; 2],
+    _seat: Seat<'a>,
+}
+
+impl Admission {
     /// # Errors
     ///
-    /// `ManifestInvalid` for a schema that is none, or that refers to another
-    /// document.
-    pub(crate) fn compile(tool: &Tool) -> Result<Self> {
-        let compile = |which: &str, schema: &Map<String, Value>| {
-            Schema::compile(&Value::Object(schema.clone())).map_err(|problem| {
-                Error::new(
-                    Kind::ManifestInvalid,
-                    format!(
-                        "The {which} schema of the tool `{}` cannot be used: {}.",
-                        tool.name,
-                        one_line(&problem, MAX_SHOWN)
-                    ),
-                )
-            })
+    /// `ConfigInvalid` for a capacity that runs nothing, or a file of budgets that
+    /// cannot be read.
+    pub(crate) fn new(
+        capacity: Capacity,
+        rules: &AdmissionRules,
+        skills: &BTreeMap<SkillName, SkillPolicy>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let gate = Gate::new(capacity)?;
+        let ledger = Ledger::open(rules.ledger.clone(), Arc::clone(clock))?;
+        let since = Since::now_on(Arc::clone(clock));
+        let account = |(name, policy): (&SkillName, &SkillPolicy)| {
+            let account = SkillAccount::open(name, &policy.admission, clock, &since, &ledger);
+            (name.clone(), account)
         };
         Ok(Self {
-            input: compile("input", &tool.input_schema)?,
-            output: tool
-                .output_schema
-                .as_ref()
-                .map(|schema| compile("output", schema))
-                .transpose()?,
+            principals: Principals::new(rules, capacity, clock, &ledger),
+            skills: skills.iter().map(account).collect(),
+            screening: Screening::new(&rules.screening),
+            gate,
+            ledger,
         })
     }
 
-    /// Checks the arguments of a call.
+    /// Whether a call with these limits can ever be let in.
     ///
     /// # Errors
     ///
-    /// `InputTooLarge` over `limit` bytes, `InvalidInput` with the field and
-    /// the rule that it breaks.
-    pub(crate) fn admit(&self, input: &Input, limit: u64) -> Result<()> {
-        let size = input.text().len() as u64;
-        if size > limit {
-            return Err(Error::new(
-                Kind::InputTooLarge,
-                format!("The arguments are {size} bytes; at most {limit} are allowed."),
-            )
-            .with_hint("Send less, or have the skill read a file."));
-        }
-        if input.values() > MAX_VALUES || !self.input.cost.allows(input.values()) {
-            return Err(Error::new(
-                Kind::InputTooLarge,
-                "The arguments hold too many values to be checked against the tool's schema.",
-            )
-            .with_hint("Send less, or send the data as one string."));
-        }
-        match self.input.violation(input.value()) {
-            None => Ok(()),
-            Some(what) => Err(Error::new(
-                Kind::InvalidInput,
-                format!("The arguments do not fit the tool's schema: {what}."),
-            )
-            .with_hint("Correct the arguments and call again.")),
-        }
+    /// `ConfigInvalid` if it needs more than all calls may have together.
+    pub(crate) fn check_fits(&self, limits: &Limits) -> Result<()> {
+        self.gate.capacity().check_fits(limits)
     }
 
-    /// Checks the structured answer of a call.
+    /// Whether a caller finds that tool in a list.
+    pub(crate) fn offers(&self, principal: &Principal, loaded: &Loaded, tool: &ToolName) -> bool {
+        let account = self.principals.account(principal);
+        let blocked = loaded.schemas.get(tool).is_some_and(|it| it.is_blocked);
+        !blocked
+            && account
+                .may_call(&loaded.manifest.name, tool.as_str())
+                .is_ok()
+    }
+
+    /// Who calls; counted against the caller's rate, once for each call.
     ///
     /// # Errors
     ///
-    /// `InvalidOutput` if there is none and the tool promises one, or if it
-    /// does not fit the schema.
-    pub(crate) fn check_output(&self, structured: Option<&Value>) -> Result<()> {
-        let Some(schema) = &self.output else {
+    /// `RateLimited`.
+    pub(crate) fn caller(&self, invocation: &Invocation) -> Result<Caller, Refusal> {
+        let account = self.principals.account(&invocation.principal);
+        if let Some(limiter) = &account.limiter {
+            limiter
+                .check()
+                .map_err(|wait| Refusal::too_often("You make", &limiter.rule, wait))?;
+        }
+        Ok(Caller {
+            account,
+            seen: Seen::default(),
+        })
+    }
+
+    /// Checks what can be told without waiting, before each attempt.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` for a tool that this caller may not call, or that is called like
+    /// an interpreter; `UnknownTool`; `Denied` for a skill that cannot work with what
+    /// it was granted; `InputTooLarge` and `InvalidInput` for arguments.
+    pub(crate) fn admit<'a>(
+        &self,
+        caller: &Caller,
+        invocation: &Invocation,
+        loaded: &'a Loaded,
+    ) -> Result<Admitted<'a>, Refusal> {
+        let skill = &loaded.manifest.name;
+        caller
+            .account
+            .may_call(skill, &invocation.tool)
+            .map_err(|not| Refusal::not_allowed(skill, &invocation.tool, not))?;
+        let tool = tool(&loaded.manifest, &invocation.tool)?;
+        let schemas = loaded
+            .schemas
+            .get(&tool.name)
+            .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
+        if schemas.is_blocked {
+            return Err(Refusal::interpreter(skill, &tool.name));
+        }
+        let granted = Result::as_ref(&loaded.granted).map_err(Refusal::denied)?;
+        let mut admitted = Admitted {
+            tool: &tool.name,
+            schemas,
+            granted,
+            flags: Vec::new(),
+        };
+        let mut check = || self.check_input(caller, invocation, &mut admitted);
+        let checked = if invocation.input.text().len() > LARGE {
+            blocking(check)
+        } else {
+            check()
+        };
+        checked?;
+        Ok(admitted)
+    }
+
+    fn check_input(
+        &self,
+        caller: &Caller,
+        invocation: &Invocation,
+        admitted: &mut Admitted<'_>,
+    ) -> Result<(), Refusal> {
+        let (schemas, granted) = (admitted.schemas, admitted.granted);
+        let limit = granted.limits_of(admitted.tool).input;
+        schemas.admit(&invocation.input, limit)?;
+        if !self.screening.looks_at(&schemas.declared) {
             return Ok(());
-        };
-        let problem = match structured {
-            None => Some("it is missing".to_owned()),
-            Some(value) if !schema.cost.allows(count(value)) => {
-                Some("it holds too many values to be checked".to_owned())
-            }
-            Some(value) => schema.violation(value),
-        };
-        match problem {
+        }
+        let directories = granted.grant.directories().iter();
+        let roots: Vec<&str> = directories.map(|it| it.guest.as_str()).collect();
+        let input = invocation.input.value();
+        let found = self.screening.screen(&schemas.declared, input, &roots);
+        let refused = found.iter().find(|finding| finding.refuses).cloned();
+        let first = found.into_iter().filter(|it| caller.seen.is_first(it));
+        admitted.flags = first.map(flagged).collect();
+        match refused {
+            Some(finding) => Err(Refusal::screened(
+                &finding,
+                std::mem::take(&mut admitted.flags),
+            )),
             None => Ok(()),
-            Some(what) => Err(Error::new(
-                Kind::InvalidOutput,
-                format!("The skill's structured answer does not fit its own schema: {what}."),
-            )
-            .with_hint("This is a defect of the skill; tell its author.")),
         }
     }
-}
 
-/// The tool that a caller named.
-///
-/// # Errors
-///
-/// `UnknownTool` with the names there are.
-pub(crate) fn tool<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a Tool> {
-    manifest.tool(name).ok_or_else(|| {
-        let names: Vec<&str> = manifest
-            .tools
-            .iter()
-            .map(|tool| tool.name.as_str())
-            .collect();
-        Error::new(
-            Kind::UnknownTool,
-            format!("{} has no tool `{}`.", manifest.name, one_line(name, 80)),
-        )
-        .with_hint(format!("Its tools are: {}.", names.join(", ")))
-    })
-}
-
-impl Schema {
-    fn compile(schema: &Value) -> Result<Self, String> {
-        let cost = Cost::of(schema)?;
-        let validator = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex().size_limit(pattern::MAX_KEY_SIZE))
-            .with_keyword("pattern", pattern::keyword())
-            .build(schema)
-            .map_err(|cause| cause.to_string())?;
-        Ok(Self { validator, cost })
-    }
-
-    /// The first violation in words, if there is one.
-    fn violation(&self, value: &Value) -> Option<String> {
-        let too_much = || Some("it has too much text to be matched with its patterns".to_owned());
-        if !self.cost.allows_keys(value) {
-            return too_much();
+    /// Waits for room, until the deadline at the latest.
+    ///
+    /// # Errors
+    ///
+    /// `RateLimited` by a rate of skill or tool, a budget that is used up, or a
+    /// caller, skill or tool that has as many calls as it may; `Overloaded`;
+    /// `Cancelled`.
+    pub(crate) async fn seat(
+        &self,
+        caller: &Caller,
+        invocation: &Invocation,
+        tool: &ToolName,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<Seated<'_>, Refusal> {
+        let skill = self.skills.get(&invocation.skill);
+        let account = skill.and_then(|skill| skill.tools.get(tool));
+        let limiters = [
+            skill.and_then(|skill| skill.limiter.as_ref()),
+            account.and_then(|tool| tool.limiter.as_ref()),
+        ];
+        check_rates(&limiters)?;
+        let budgets = [
+            caller.account.budget.as_ref(),
+            skill.and_then(|skill| skill.budget.as_ref()),
+        ];
+        for budget in budgets.into_iter().flatten() {
+            budget.has_left().map_err(|it| Refusal::used_up(&it))?;
         }
-        let found = pattern::bounded(|| {
-            self.validator
-                .validate(value)
-                .err()
-                .map(|it| violation(&it))
-        });
-        found.unwrap_or_else(too_much)
-    }
-}
-
-/// Field, what is wrong, and the rule.
-fn violation(error: &ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let field = match path.trim_start_matches('/') {
-        "" => String::new(),
-        field => format!("`{}`: ", one_line(&field.replace('/', "."), MAX_SHOWN)),
-    };
-    let what = one_line(&error.masked().to_string(), MAX_SHOWN);
-    format!("{field}{what} (rule `{}`)", error.kind().keyword())
-}
-
-#[cfg(test)]
-#[expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn schemas(input: Value, output: Option<Value>) -> Result<Schemas> {
-        let tool =
-            json!({"name": "t", "description": "", "input_schema": input, "output_schema": output});
-        Schemas::compile(&serde_json::from_value(tool).unwrap())
-    }
-
-    fn admit(input: Value, arguments: &str) -> Result<(), (Kind, String)> {
-        schemas(input, None)
-            .unwrap()
-            .admit(&Input::parse(arguments).unwrap(), 1000)
-            .map_err(|error| (error.kind(), error.message().to_owned()))
-    }
-
-    fn text_schema() -> Value {
-        json!({
-            "type": "object",
-            "properties": {"text": {"type": "string", "maxLength": 3}, "top": {"type": "integer", "maximum": 100}},
-            "required": ["text"],
-            "additionalProperties": false,
+        let others = [
+            skill.and_then(|skill| skill.share.clone()),
+            account.and_then(|tool| tool.share.clone()),
+        ];
+        let claim = Claim::new(limits, Arc::clone(&caller.account.share), others);
+        let seat = self.gate.enter(claim, deadline, &invocation.cancelled);
+        let seat = seat.await.map_err(Refusal::turned_away)?;
+        Ok(Seated {
+            _seat: seat,
+            reserved: reserve(budgets, limits)?,
         })
     }
+}
 
-    #[test]
-    fn an_error_names_the_field_and_the_rule() {
-        for (arguments, expected) in [
-            (r#"{"text": "a", "top": 500}"#, ["`top`", "`maximum`"]),
-            (r#"{"text": 7}"#, ["`text`", "`type`"]),
-            (r#"{"text": "abcd"}"#, ["`text`", "`maxLength`"]),
-            ("{}", ["text", "`required`"]),
-            (
-                r#"{"text": "a", "tpo": 1}"#,
-                ["tpo", "`additionalProperties`"],
-            ),
-            ("[]", ["object", "`type`"]),
-        ] {
-            let (kind, message) = admit(text_schema(), arguments).unwrap_err();
-            assert_eq!(kind, Kind::InvalidInput);
-            assert!(
-                expected.iter().all(|part| message.contains(part)),
-                "{arguments}: {message}"
-            );
+fn check_rates(limiters: &[Option<&Limiter>]) -> Result<(), Refusal> {
+    for limiter in limiters.iter().copied().flatten() {
+        limiter
+            .check()
+            .map_err(|wait| Refusal::too_often("All callers together make", &limiter.rule, wait))?;
+    }
+    Ok(())
+}
+
+fn reserve(
+    budgets: [Option<&Arc<Budget>>; 2],
+    limits: &Limits,
+) -> Result<[Option<Reservation>; 2], Refusal> {
+    let [first, second] = budgets.map(|budget| budget.map(|it| it.reserve(limits)).transpose());
+    // Both are made before one of them is refused: what was reserved and is not
+    // used is given back whole.
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok([first, second]),
+        (Ok(kept), Err(exhausted)) | (Err(exhausted), Ok(kept)) => {
+            if let Some(mut kept) = kept {
+                kept.used(Spent::default());
+            }
+            Err(Refusal::used_up(&exhausted))
         }
-        assert_eq!(admit(text_schema(), r#"{"text": "a"}"#), Ok(()));
+        (Err(exhausted), Err(_)) => Err(Refusal::used_up(&exhausted)),
     }
+}
 
-    #[test]
-    fn an_error_does_not_repeat_the_value() {
-        let (_, message) = admit(text_schema(), r#"{"text": "hunter2hunter2"}"#).unwrap_err();
-        assert!(!message.contains("hunter2"), "{message}");
+fn flagged(finding: Finding) -> Event {
+    Event::InputFlagged {
+        rule: finding.rule.into(),
+        field: finding.field,
+        action: finding.action,
     }
+}
 
-    #[test]
-    fn arguments_over_the_limit_are_refused() {
-        let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(2000));
-        assert_eq!(
-            admit(text_schema(), &long).unwrap_err().0,
-            Kind::InputTooLarge
-        );
+impl Admitted<'_> {
+    /// Records what the arguments look like.
+    ///
+    /// # Errors
+    ///
+    /// `AuditUnavailable`.
+    pub(crate) fn record(&mut self, events: &Events, subject: &Subject) -> Result<()> {
+        let flags = std::mem::take(&mut self.flags);
+        flags
+            .iter()
+            .try_for_each(|flag| events.record(subject, flag))
     }
+}
 
-    #[test]
-    fn i06_schemas_that_reach_out_or_run_long_are_refused() {
-        for schema in [
-            json!({"type": "object", "$ref": "https://schema.test/x.json"}),
-            json!({"type": "object", "$ref": "file:///etc/passwd"}),
-            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(a{1000}){1000}"}}}),
-            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=look)"}}}),
-            json!({"type": "object", "properties": {"a": {"type": "no such type"}}}),
-        ] {
-            assert_eq!(
-                schemas(schema.clone(), None).unwrap_err().kind(),
-                Kind::ManifestInvalid,
-                "{schema}"
-            );
+impl Seated<'_> {
+    /// What the attempt used. If nobody says so, it counts with all of its limits.
+    pub(crate) fn used(&mut self, fuel: u64, ms: u64) {
+        for reservation in self.reserved.iter_mut().flatten() {
+            reservation.used(Spent { fuel, ms });
         }
     }
+}
 
-    #[test]
-    fn i12_an_answer_must_fit_the_promised_schema() {
-        let schemas = schemas(
-            json!({"type": "object"}),
-            Some(json!({"type": "object", "required": ["n"]})),
-        )
-        .unwrap();
-        assert!(schemas.check_output(Some(&json!({"n": 1}))).is_ok());
-        for wrong in [None, Some(&json!({})), Some(&json!(1))] {
-            assert_eq!(
-                schemas.check_output(wrong).unwrap_err().kind(),
-                Kind::InvalidOutput
-            );
-        }
+/// While the budgets are still there.
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.ledger.close();
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{MAX_SHOWN, Schema};
+use super::schemas::{MAX_SHOWN, Schema};
 use crate::error::{Error, Kind, Result};
 use crate::invocation::count;
 use crate::manifest::text::one_line;

@@ -193,6 +193,8 @@ impl Session {
         setup.ceilings.clone_from(&self.config.ceilings);
         setup.capacity = self.config.capacity;
         setup.recovery = self.config.recovery.clone();
+        setup.admission = self.config.admission.clone();
+        setup.admission.ledger = Some(self.places.budgets());
         setup.compile = Compilation {
             worker: Worker::ThisProgram,
             limits: self.config.compile.limits,

@@ -12,6 +12,7 @@ use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
 use crate::manifest::text::one_line;
+use crate::registry::Loaded;
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
 #[derive(Debug, Args)]
@@ -35,17 +36,28 @@ impl Serve {
     }
 }
 
+fn serving(loaded: &Loaded) {
+    let manifest = loaded.manifest();
+    note(&format!("serving {} {}", manifest.name, manifest.version));
+    for tool in loaded.blocked_tools() {
+        let name = &manifest.name;
+        labelled(
+            "note",
+            AnsiColor::Yellow,
+            &format!(
+                "the tool `{tool}` of {name} is blocked: it is called like an interpreter; `interpreters = [\"{tool}\"]` under `[skill.{name}]` allows it"
+            ),
+        );
+    }
+}
+
 /// Loads every installed skill. One that is refused is told and left out; the
 /// others serve.
 async fn load(host: &Host, session: &Session) -> Result<()> {
     let folder = session.skills_folder();
     for path in list::components(&folder)? {
         match host.load(&path).await {
-            Ok(loaded) => note(&format!(
-                "serving {} {}",
-                loaded.manifest().name,
-                loaded.manifest().version
-            )),
+            Ok(loaded) => serving(&loaded),
             Err(error) if error.kind() == Kind::AuditUnavailable => return Err(error),
             Err(error) => {
                 labelled(

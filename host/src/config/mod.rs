@@ -1,6 +1,7 @@
 //! What the operator wrote in `skillhost.toml`, parsed once into values that
 //! cannot be wrong. Only this module reads configuration and environment.
 
+mod admission;
 mod audit;
 mod compile;
 mod development;
@@ -22,6 +23,7 @@ use toml::Spanned;
 
 pub use self::audit::AuditConfig;
 use self::audit::AuditTable;
+use self::admission::{PrincipalTable, ScreeningTable};
 use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
@@ -35,6 +37,7 @@ pub(crate) use self::trust::parse_age;
 pub use self::trust::{DenySettings, TrustSettings};
 use self::trust::{Page, TrustTable};
 use crate::admission::capacity::Capacity;
+use crate::admission::rules::AdmissionRules;
 use crate::error::Result;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
@@ -59,6 +62,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// How often tools are tried.
     pub recovery: RecoveryChange,
+    /// What each caller may do, and what arguments are searched for.
+    pub admission: AdmissionRules,
     /// How skills are compiled.
     pub compile: CompileConfig,
     /// Where installed skills lie; none: [`Places::skills`].
@@ -121,6 +126,7 @@ impl Config {
                 .collect(),
             capacity: document.capacity.read(),
             recovery: document.recovery.read_for_all().map_err(invalid)?,
+            admission: admission::read(document.principal, document.screening, &page)?,
             compile: document.compile.read(folder),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.read(folder),
@@ -142,6 +148,9 @@ struct Document {
     capacity: CapacityTable,
     #[serde(default)]
     recovery: RecoveryTable,
+    principal: BTreeMap<String, Spanned<PrincipalTable>>,
+    #[serde(default)]
+    screening: ScreeningTable,
     #[serde(default)]
     compile: CompileTable,
     #[serde(default)]

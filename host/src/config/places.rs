@@ -99,6 +99,12 @@ impl Places {
         self.data.join("state").join("run")
     }
 
+    /// What was used of daily budgets.
+    #[must_use]
+    pub fn budgets(&self) -> PathBuf {
+        self.data.join("budgets.json")
+    }
+
     /// What `skillhost run` remembers.
     #[must_use]
     pub fn memory_of_run(&self) -> PathBuf {

@@ -1,6 +1,6 @@
 //! `[skill.NAME]`: what one skill may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::recovery::{self, RecoveryTable};
+use super::admission::{BudgetTable, Positive, SkillKeys, ToolKeys};
 use super::secret::{self, CredentialTable, SecretSource};
 use super::trust::Page;
+use crate::admission::screening::Kind;
 use crate::error::Result;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName, ToolName};
@@ -26,6 +28,11 @@ struct ToolTable {
     limits: LimitsChange,
     #[serde(default)]
     recovery: Option<RecoveryTable>,
+    rate: Option<Spanned<String>>,
+    burst: Option<Spanned<Positive>>,
+    concurrency: Option<Positive>,
+    #[serde(default)]
+    fields: BTreeMap<String, Kind>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +64,13 @@ pub(super) struct SkillTable {
     settings: Map<String, Value>,
     #[serde(default)]
     environment: BTreeMap<String, Spanned<String>>,
+    rate: Option<Spanned<String>>,
+    burst: Option<Spanned<Positive>>,
+    concurrency: Option<Positive>,
+    #[serde(default)]
+    budget: BudgetTable,
+    #[serde(default)]
+    interpreters: BTreeSet<ToolName>,
 }
 
 impl SkillTable {
@@ -67,15 +81,30 @@ impl SkillTable {
         secrets: &BTreeMap<SecretName, SecretSource>,
     ) -> Result<SkillPolicy> {
         let invalid = |problem: String| page.invalid(format_args!("[skill.{name}]: {problem}"));
+        let (mut limits, mut tools) = (BTreeMap::new(), BTreeMap::new());
+        let mut calls = SkillKeys {
+            rate: self.rate,
+            burst: self.burst,
+            concurrency: self.concurrency,
+            budget: self.budget,
+            interpreters: self.interpreters,
+            tools: BTreeMap::new(),
+        };
+        for (name, table) in self.tool {
+            let keys = ToolKeys {
+                rate: table.rate,
+                burst: table.burst,
+                concurrency: table.concurrency,
+                fields: table.fields,
+            };
+            calls.tools.insert(name.clone(), keys);
+            limits.insert(name.clone(), table.limits);
+            tools.extend(table.recovery.map(|recovery| (name, recovery)));
+        }
         let directories = self
             .directories
             .iter()
             .map(|text| directory(text, page.folder()));
-        let (mut tool_limits, mut tools) = (BTreeMap::new(), BTreeMap::new());
-        for (name, table) in self.tool {
-            tool_limits.insert(name.clone(), table.limits);
-            tools.extend(table.recovery.map(|recovery| (name, recovery)));
-        }
         Ok(SkillPolicy {
             grant: OperatorGrant {
                 directories: directories.collect::<Result<_, _>>().map_err(invalid)?,
@@ -96,11 +125,12 @@ impl SkillTable {
                 })?,
                 state: self.state,
                 limits: self.limits,
-                tools: tool_limits,
+                tools: limits,
             },
             settings: self.settings,
             recovery: recovery::read(self.recovery, tools).map_err(invalid)?,
             environment: each(self.environment, page, variable)?,
+            admission: calls.read(page)?,
         })
     }
 }

@@ -14,15 +14,11 @@ use super::Host;
 use super::chain::Target;
 use super::record::{Attempted, check_output, explain_denial, redact};
 use super::whole::Whole;
-use crate::admission::capacity::{Load, Seat, TurnedAway};
-use crate::admission::{self, Schemas};
+use crate::admission::{Caller, Refusal};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::invocation::Invocation;
-use crate::manifest::ToolName;
-use crate::policy::Denied;
 use crate::policy::limits::Limits;
-use crate::recovery::Recovery;
 use crate::registry::{Granted, Loaded};
 use crate::run::{self, Call, Ended};
 use crate::sandbox::{self, Observer, Parts, State};
@@ -30,20 +26,6 @@ use crate::time::millis;
 
 /// The longest wait for the end of a verdict before it is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-
-/// Who is called, with which rights, by which rules.
-struct Admitted<'a> {
-    tool: &'a ToolName,
-    schemas: &'a Schemas,
-    granted: &'a Granted,
-    recovery: &'a Recovery,
-}
-
-/// Why a call does not reach the sandbox.
-enum NotAdmitted<'a> {
-    Refused(Error),
-    Denied(&'a Denied),
-}
 
 /// Why a guest was not run to an end.
 pub(super) enum NotRun {
@@ -94,12 +76,14 @@ impl Host {
             return Err(cancelled());
         }
         self.events.settle().await?;
+        let caller = self.caller(invocation, subject, whole)?;
         let mut loaded = self.registry.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
         for _ in 0..3 {
             subject.describe(&loaded);
-            match self.try_call(invocation, subject, &loaded, whole).await {
+            let tried = self.try_call(&caller, invocation, subject, &loaded, whole);
+            match tried.await {
                 Ok(ended) => return Ok((loaded, ended)),
                 Err(NotRun::Failed(error)) => return Err(error),
                 Err(NotRun::Outdated) => {
@@ -115,33 +99,55 @@ impl Host {
         .with_hint("Replace a skill by renaming a complete file into place."))
     }
 
+    /// Who calls is judged once, however often it is tried.
+    fn caller(
+        &self,
+        invocation: &Invocation,
+        subject: &Subject,
+        whole: &mut Whole,
+    ) -> Result<Arc<Caller>> {
+        if let Some(caller) = &whole.caller {
+            return Ok(Arc::clone(caller));
+        }
+        let caller = self.admission.caller(invocation);
+        let caller = Arc::new(caller.map_err(|it| self.refused(it, subject))?);
+        whole.caller = Some(Arc::clone(&caller));
+        Ok(caller)
+    }
+
+    fn refused(&self, refusal: Refusal, subject: &Subject) -> Error {
+        refusal.recorded(&self.events, subject)
+    }
+
     /// Calls the skill, if it is as it was judged. A call that is not admitted
     /// may be so by what lies on disk now.
     async fn try_call(
         &self,
+        caller: &Caller,
         invocation: &Invocation,
         subject: &Subject,
         loaded: &Loaded,
         whole: &mut Whole,
     ) -> Result<Ended, NotRun> {
-        let admitted = self.admit(invocation, loaded);
+        let admitted = self.admission.admit(caller, invocation, loaded);
         let changes = self.authority.subscribe();
-        let admitted = match admitted {
+        let mut admitted = match admitted {
             Ok(admitted) => admitted,
             Err(_) if !self.upholds(loaded) => return Err(NotRun::Outdated),
-            Err(NotAdmitted::Refused(error)) => return Err(error.into()),
-            Err(NotAdmitted::Denied(denied)) => return Err(self.deny(subject, denied).into()),
+            Err(refusal) => return Err(self.refused(refusal, subject).into()),
         };
-        let Admitted {
-            granted, recovery, ..
-        } = admitted;
-        if whole.begin(granted.limits_of(admitted.tool)) && recovery.attempts > 1 {
+        admitted.record(&self.events, subject)?;
+        let (tool, granted) = (admitted.tool, admitted.granted);
+        let recovery = loaded.recovery.of(tool)?;
+        if whole.begin(granted.limits_of(tool)) && recovery.attempts > 1 {
             loaded.recovery.budget.called();
         }
         let pass = self.ask_breaker(subject, loaded, recovery)?;
-        let (limits, deadline) =
-            whole.bounds(granted.limits_of(admitted.tool), recovery.attempt_timeout);
-        let _seat = self.seat(invocation, subject, &limits, deadline).await?;
+        let (limits, deadline) = whole.bounds(granted.limits_of(tool), recovery.attempt_timeout);
+        let seat = self
+            .admission
+            .seat(caller, invocation, tool, &limits, deadline);
+        let mut seat = seat.await.map_err(|it| self.refused(it, subject))?;
         let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
         let store = self.store(
             invocation,
@@ -164,6 +170,7 @@ impl Host {
         let withdrawn = self.withdrawn(loaded, changes);
         whole.runs();
         let mut ended = run::call(&loaded.prepared, store, call, withdrawn).await;
+        seat.used(ended.charged, ended.usage.wall_ms);
         ended.repeats = observer.repeats();
         redact(&observer, &mut ended);
         if let Some(unavailable) = observer.lost() {
@@ -173,25 +180,6 @@ impl Host {
         explain_denial(&observer, &mut ended);
         self.tell_breaker(subject, recovery, pass, &ended, !whole.has_tried())?;
         Ok(ended)
-    }
-
-    /// Room for the call, among those that run.
-    async fn seat(
-        &self,
-        invocation: &Invocation,
-        subject: &Subject,
-        limits: &Limits,
-        deadline: Instant,
-    ) -> Result<Seat<'_>> {
-        let entered = self.gate.enter(limits, deadline, &invocation.cancelled);
-        match entered.await {
-            Ok(seat) => Ok(seat),
-            Err(TurnedAway::Cancelled) => Err(cancelled()),
-            Err(TurnedAway::Full(load)) => {
-                self.events.record(subject, &overloaded(load))?;
-                Err(turned_away(load))
-            }
-        }
     }
 
     /// The skill as it is to be judged now. What is recorded of a refusal is by
@@ -281,39 +269,6 @@ impl Host {
         tokio::time::sleep(left.unwrap_or_default().min(LONGEST_SLEEP)).await;
     }
 
-    fn admit<'a>(
-        &self,
-        invocation: &Invocation,
-        loaded: &'a Loaded,
-    ) -> Result<Admitted<'a>, NotAdmitted<'a>> {
-        let tool = admission::tool(&loaded.manifest, &invocation.tool)?;
-        let schemas = loaded
-            .schemas
-            .get(&tool.name)
-            .ok_or_else(|| Error::new(Kind::Internal, "The tool's schema was not compiled."))?;
-        let granted = Result::as_ref(&loaded.granted).map_err(NotAdmitted::Denied)?;
-        schemas.admit(&invocation.input, granted.limits_of(&tool.name).input)?;
-        Ok(Admitted {
-            recovery: loaded.recovery.of(&tool.name)?,
-            tool: &tool.name,
-            schemas,
-            granted,
-        })
-    }
-
-    fn deny(&self, subject: &Subject, denied: &Denied) -> Error {
-        let event = Event::PolicyDenied {
-            capability: denied.capability,
-            reason: denied.message.clone(),
-            grant: denied.grant.clone(),
-        };
-        match self.events.record(subject, &event) {
-            Err(unavailable) => unavailable,
-            Ok(()) => Error::new(Kind::Denied, denied.message.clone())
-                .with_hint(format!("Allow it with {}.", denied.grant)),
-        }
-    }
-
     fn store(
         &self,
         invocation: &Invocation,
@@ -346,31 +301,8 @@ pub(super) fn cancelled() -> Error {
     Error::new(Kind::Cancelled, "The call was cancelled.")
 }
 
-impl From<Error> for NotAdmitted<'_> {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
 impl From<Error> for NotRun {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
-}
-
-const fn overloaded(load: Load) -> Event {
-    Event::HostOverloaded {
-        running: load.running,
-        waiting: load.waiting,
-        memory_bytes: load.memory,
-    }
-}
-
-fn turned_away(load: Load) -> Error {
-    Error::new(
-        Kind::Overloaded,
-        "The host is busy with as many calls as it takes.",
-    )
-    .with_hint(format!("Try again in {} ms.", millis(load.retry_after)))
-    .with_retry_after(load.retry_after)
 }

@@ -143,12 +143,17 @@ impl Host {
         trail.subject.skill = Some(manifest.name.as_str().into());
         trail.subject.version = Some(manifest.version.to_string().into());
         self.authority.approve(&manifest, verified.verdict())?;
+        let policy = self.policy_of(&manifest.name);
         let schemas = manifest
             .tools
             .iter()
-            .map(|tool| Ok((tool.name.clone(), Schemas::compile(tool)?)))
+            .map(|tool| {
+                Ok((
+                    tool.name.clone(),
+                    Schemas::compile(tool, &policy.admission)?,
+                ))
+            })
             .collect::<Result<_>>()?;
-        let policy = self.policy_of(&manifest.name);
         let settings = admission::settings(&manifest, &policy.settings)?;
         let granted = self.grant(&manifest, verified.verdict(), known)?;
         let rules = known.map(|known| &*known.recovery);
@@ -197,7 +202,7 @@ impl Host {
             None => grant,
         };
         for limits in grant.each_limits() {
-            self.gate.check(limits)?;
+            self.admission.check_fits(limits)?;
         }
         let mounts = Mounts::open(grant.directories(), &self.descriptors, &self.private)?;
         if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
@@ -369,8 +374,8 @@ fn still_named(manifest: &Manifest, known: &Manifest) -> Result<()> {
     ))
 }
 
-/// Reads on this thread, and lets the runtime move other work away.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+/// Works on this thread, and lets the runtime move other work away.
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::current().runtime_flavor() {
         tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),

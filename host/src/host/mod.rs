@@ -16,15 +16,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::chain::Chain;
+pub(crate) use self::load::blocking;
 use self::loading::Loading;
-use crate::admission::capacity::{Capacity, Gate};
+use crate::admission::Admission;
+use crate::admission::capacity::Capacity;
+use crate::admission::rules::{AdmissionRules, SkillRules};
 use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
 use crate::event::{Events, Sink};
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
 use crate::policy::OperatorGrant;
 use crate::policy::limits::{Limits, LimitsChange};
@@ -50,6 +53,8 @@ pub struct SkillPolicy {
     pub recovery: SkillRecovery,
     /// Variables of its environment, which is empty otherwise.
     pub environment: BTreeMap<String, String>,
+    /// How much may be done with it, and by which names.
+    pub admission: SkillRules,
 }
 
 /// What a host is made of.
@@ -65,6 +70,8 @@ pub struct Setup {
     pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// What each caller may do, and what arguments are searched for.
+    pub admission: AdmissionRules,
     /// How often tools are tried, unless a skill's policy says otherwise.
     pub recovery: RecoveryChange,
     /// What each skill may use.
@@ -104,6 +111,7 @@ impl Setup {
             limits: Limits::default(),
             ceilings: BTreeMap::new(),
             capacity: Capacity::default(),
+            admission: AdmissionRules::default(),
             recovery: RecoveryChange::default(),
             skills: BTreeMap::new(),
             others: SkillPolicy::default(),
@@ -126,7 +134,7 @@ pub struct Host {
     linkers: Linkers,
     registry: Registry,
     events: Arc<Events>,
-    gate: Gate,
+    admission: Admission,
     descriptors: Descriptors,
     loading: Loading,
     limits: Limits,
@@ -147,9 +155,9 @@ impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
         check_fallbacks(&setup.skills)?;
-        let gate = Gate::new(setup.capacity)?;
         let calls = setup.capacity.calls;
         let clock = setup.clock;
+        let admission = Admission::new(setup.capacity, &setup.admission, &setup.skills, &clock)?;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
         let events = Arc::new(events.without(&setup.secrets));
         let compiler = Compiler::new(
@@ -169,7 +177,7 @@ impl Host {
             compiler,
             registry: Registry::default(),
             events,
-            gate,
+            admission,
             descriptors: Descriptors::of_process(&setup.limits),
             loading: Loading::default(),
             limits: setup.limits,
@@ -191,6 +199,13 @@ impl Host {
     #[must_use]
     pub fn skills(&self) -> Vec<Arc<Loaded>> {
         self.registry.all().values().cloned().collect()
+    }
+
+    /// Whether a caller finds that tool in a list: it may call it, and the tool is
+    /// not blocked.
+    #[must_use]
+    pub fn offers(&self, principal: &Principal, loaded: &Loaded, tool: &ToolName) -> bool {
+        self.admission.offers(principal, loaded, tool)
     }
 
     /// The limits of a call whose skill has none of its own.

@@ -1,10 +1,12 @@
 //! What a call may take over all of its attempts, and what they took.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::record::Attempted;
+use crate::admission::Caller;
 use crate::event::Usage;
 use crate::policy::limits::Limits;
 use crate::recovery::Left;
@@ -23,6 +25,8 @@ pub(super) struct Whole {
     charged: u64,
     /// Since when a guest runs.
     running: Option<Instant>,
+    /// Who calls, once that is judged.
+    pub(super) caller: Option<Arc<Caller>>,
 }
 
 impl Whole {
@@ -34,6 +38,7 @@ impl Whole {
             usage: Usage::NOTHING,
             charged: 0,
             running: None,
+            caller: None,
         }
     }
 

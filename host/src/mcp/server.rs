@@ -94,14 +94,14 @@ impl ServerHandler for Server {
                 None,
             ));
         }
-        let mut list = ListToolsResult::with_all_items(tools::all(&self.host.skills()));
+        let mut list = ListToolsResult::with_all_items(tools::all(&self.host, &Principal::Stdio));
         list.ttl_ms = Some(LIST_TTL);
         list.cache_scope = Some(CacheScope::Private);
         Ok(list)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let mut tools = tools::all(&self.host.skills()).into_iter();
+        let mut tools = tools::all(&self.host, &Principal::Stdio).into_iter();
         tools.find(|tool| tool.name == name)
     }
 

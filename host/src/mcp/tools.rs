@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use rmcp::model::{Tool, ToolAnnotations};
 
+use crate::host::Host;
+use crate::invocation::Principal;
 use crate::manifest::{self, Capabilities, Manifest, SkillName};
 use crate::policy::directory::Access;
 use crate::registry::Loaded;
@@ -12,16 +14,17 @@ use crate::registry::Loaded;
 /// one way only.
 const SEPARATOR: char = '_';
 
-/// The tools of all skills, always in the same order.
-pub(super) fn all(skills: &[Arc<Loaded>]) -> Vec<Tool> {
+/// The tools of all skills that a caller may call, always in the same order.
+pub(super) fn all(host: &Host, principal: &Principal) -> Vec<Tool> {
     let of_one = |skill: &Arc<Loaded>| {
         let manifest = skill.manifest();
-        let tools = manifest.tools.iter();
+        let offered = |tool: &&manifest::Tool| host.offers(principal, skill, &tool.name);
+        let tools = manifest.tools.iter().filter(offered);
         tools
             .map(|tool| definition(manifest, tool))
             .collect::<Vec<_>>()
     };
-    skills.iter().flat_map(of_one).collect()
+    host.skills().iter().flat_map(of_one).collect()
 }
 
 /// Skill and tool of a name in the list.
