@@ -116,6 +116,7 @@ fn simple(
     /// By hand
     #[schema(raw = r#"{"type": "string", "format": "date"}"#)]
     date: Option<String>,
+    #[schema(kind = "path")] place: String,
     #[serde(rename = "other")] renamed: i16,
     #[schema(default = None)] nothing: Option<i64>,
 ) -> Result<String> {
@@ -194,6 +195,7 @@ fn simple_types() {
             "list": {"type": "array", "items": {"type": "boolean"}, "default": [true], "uniqueItems": true},
             "text": {"type": "string", "minLength": 1, "pattern": "^\"a\\\\$"},
             "date": {"description": "By hand", "type": "string", "format": "date"},
+            "place": {"type": "string", "x-skillhost-kind": "path"},
             "other": {"type": "integer", "minimum": -32768, "maximum": 32767},
             "nothing": {"type": ["integer", "null"], "default": null},
         })
@@ -202,7 +204,7 @@ fn simple_types() {
         tool("simple")["input_schema"]["required"],
         json!([
             "boolean", "unsigned", "small", "letter", "any", "set", "map", "pair", "fixed", "text",
-            "other"
+            "place", "other"
         ])
     );
 }

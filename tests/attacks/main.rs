@@ -30,6 +30,7 @@ mod plans;
 mod state;
 
 // What is given to the host.
+mod admission;
 mod artifacts;
 mod cache;
 mod compile;

@@ -35,6 +35,7 @@ const KEYS: &[(&str, &str)] = &[
     ("max_length", "maxLength"),
     ("pattern", "pattern"),
     ("format", "format"),
+    ("kind", "x-skillhost-kind"),
     ("min_items", "minItems"),
     ("max_items", "maxItems"),
     ("unique_items", "uniqueItems"),
@@ -114,6 +115,7 @@ fn check(name: &str, value: &Expr) -> Result<()> {
         _ => None,
     };
     let expected = match name {
+        "x-skillhost-kind" if !is_kind(literal) => "\"command\", \"path\" or \"url\"",
         "pattern" | "format" if !matches!(literal, Some(syn::Lit::Str(_))) => "a string",
         "uniqueItems" if !matches!(literal, Some(syn::Lit::Bool(_))) => "true or false",
         "examples" if !matches!(value, Expr::Array(_)) => {
@@ -135,6 +137,14 @@ fn check(name: &str, value: &Expr) -> Result<()> {
         value,
         format!("this must be {expected}"),
     ))
+}
+
+/// What a host screens arguments for.
+fn is_kind(literal: Option<&syn::Lit>) -> bool {
+    let Some(syn::Lit::Str(text)) = literal else {
+        return false;
+    };
+    ["command", "path", "url"].contains(&text.value().as_str())
 }
 
 fn is_number(value: &Expr) -> bool {

@@ -47,6 +47,7 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `minimum`, `maximum`, `exclusive_minimum`, `exclusive_maximum`, `multiple_of` | numbers |
 /// | `min_length`, `max_length`, `pattern`, `format` | strings |
+/// | `kind = "command"`, `"path"` or `"url"` | strings: what it is, so that a host can look for what looks like an attack |
 /// | `min_items`, `max_items`, `unique_items` | arrays |
 /// | `default = ...` | anything: the value when there is none, which makes the field optional |
 /// | `example = ...`, `examples = [...]` | anything |

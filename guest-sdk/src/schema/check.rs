@@ -12,7 +12,7 @@ impl Keyword {
                     "this bound is for numbers, and the type here is none"
                 );
             }
-            b"minLength" | b"maxLength" | b"pattern" | b"format" => {
+            b"minLength" | b"maxLength" | b"pattern" | b"format" | b"x-skillhost-kind" => {
                 assert!(
                     node.admits(Kind::String),
                     "this bound is for strings, and the type here is none"

@@ -1,31 +1,25 @@
-//! How often calls may be made: the generic cell rate algorithm of `governor`, on
-//! the host's own clock.
+//! How often calls may be made: the generic cell rate algorithm (ITU-T I.371),
+//! on the host's own clock. All that is kept of a rate is one number: the time at
+//! which it would be rested. A call puts that off by the pause between two calls,
+//! and is refused if it were put off beyond a whole burst.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use governor::clock::Clock as _;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-
 use super::rules::Rate;
-use crate::time::{Clock, millis};
-
-/// The shortest time between two calls: a rate cannot be finer.
-const FINEST: Duration = Duration::from_nanos(1);
+use crate::time::Clock;
 
 /// Counts calls against one rate.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    cells: RateLimiter<NotKeyed, InMemoryState, Since, NoOpMiddleware<Duration>>,
     clock: Since,
-    /// After that time without a call it is as if there had been none.
-    forgets: Duration,
-    /// Milliseconds of the last call.
-    last: AtomicU64,
+    /// Nanoseconds from one call to the next, at least one.
+    pause: u64,
+    /// Nanoseconds of a whole burst.
+    burst: u64,
+    /// When it is rested, in nanoseconds of the clock.
+    rested: AtomicU64,
     /// The line of the configuration.
     pub(super) rule: Box<str>,
 }
@@ -44,46 +38,49 @@ impl Since {
             clock,
         }
     }
+
+    fn nanos(&self) -> u64 {
+        let now = self.clock.monotonic();
+        nanos(now.saturating_duration_since(self.start))
+    }
 }
 
-impl governor::clock::Clock for Since {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        let now = self.clock.monotonic();
-        now.saturating_duration_since(self.start)
-    }
+/// Five hundred years fit.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Limiter {
     pub(super) fn new(rate: Rate, table: &str, clock: Since) -> Self {
-        let (pause, burst) = (rate.pause().max(FINEST), rate.burst());
-        let quota = Quota::with_period(pause)
-            .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(burst);
+        let pause = nanos(rate.pause()).max(1);
         Self {
-            cells: RateLimiter::direct_with_clock(quota, clock.clone()),
-            forgets: pause.saturating_mul(burst.get()),
-            last: AtomicU64::new(0),
-            rule: rule(rate, table).into(),
             clock,
+            pause,
+            burst: pause.saturating_mul(rate.burst().get().into()),
+            rested: AtomicU64::new(0),
+            rule: rule(rate, table).into(),
         }
     }
 
     /// Counts a call; if there were too many, the time after which there may be
-    /// another.
+    /// another. A refused call is not counted.
     pub(super) fn check(&self) -> Result<(), Duration> {
-        let now = self.clock.now();
-        self.last.store(millis(now), Relaxed);
-        self.cells
-            .check()
-            .map_err(|not_until| not_until.wait_time_from(now))
+        let now = self.clock.nanos();
+        let put_off = |rested: u64| rested.max(now).saturating_add(self.pause);
+        let allowed = |rested: u64| {
+            let rested = put_off(rested);
+            (rested - now <= self.burst).then_some(rested)
+        };
+        let counted = self.rested.fetch_update(Relaxed, Relaxed, allowed);
+        counted.map(|_before| ()).map_err(|rested| {
+            let wait = put_off(rested).saturating_sub(now.saturating_add(self.burst));
+            Duration::from_nanos(wait)
+        })
     }
 
     /// Whether it would judge the next call like a fresh one.
     pub(super) fn is_rested(&self) -> bool {
-        let last = Duration::from_millis(self.last.load(Relaxed));
-        self.clock.now().saturating_sub(last) >= self.forgets
+        self.rested.load(Relaxed) <= self.clock.nanos()
     }
 }
 
@@ -96,6 +93,7 @@ fn rule(rate: Rate, table: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::sync::Mutex;
 
     use jiff::Timestamp;
@@ -141,9 +139,43 @@ mod tests {
         clock.by(Duration::from_millis(600));
         assert_eq!(limiter.check(), Ok(()));
         assert!(limiter.check().is_err() && !limiter.is_rested());
-        clock.by(Duration::from_secs(2));
+        clock.by(Duration::from_millis(1999));
+        assert!(!limiter.is_rested());
+        clock.by(Duration::from_millis(1));
         assert!(limiter.is_rested());
         assert_eq!((limiter.check(), limiter.check()), (Ok(()), Ok(())));
         assert!(limiter.check().is_err());
+    }
+
+    #[test]
+    fn callers_on_many_threads_share_one_rate() {
+        let clock = Arc::new(Turned(Mutex::new(SystemClock.monotonic())));
+        let since = Since::now_on(Arc::clone(&clock) as Arc<dyn Clock>);
+        let limiter = Limiter::new("500/day".parse().unwrap(), "[principal.ci]", since);
+        let passed = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        passed.fetch_add(u64::from(limiter.check().is_ok()), Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 500);
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_rate_hold() {
+        let clock = Arc::new(Turned(Mutex::new(SystemClock.monotonic())));
+        let limiter = |rate: &str| {
+            let since = Since::now_on(Arc::clone(&clock) as Arc<dyn Clock>);
+            Limiter::new(rate.parse().unwrap(), "[principal.ci]", since)
+        };
+        let slow = limiter("1/day");
+        assert_eq!(slow.check(), Ok(()));
+        assert_eq!(slow.check(), Err(Duration::from_secs(24 * 3600)));
+        let fast = limiter("4294967295/s");
+        assert!((0..1000).all(|_| fast.check().is_ok()));
     }
 }

@@ -39,6 +39,11 @@ impl Refusal {
         recorded.err().unwrap_or(self.error)
     }
 
+    /// What the caller is told.
+    pub(crate) fn error(self) -> Error {
+        self.error
+    }
+
     pub(super) fn too_often(who: &str, rule: &str, wait: Duration) -> Self {
         let message = format!("{who} more calls than the operator allows.");
         let hint = format!("Try again in {}.", in_words(wait));

@@ -115,6 +115,27 @@ impl Host {
         Ok(caller)
     }
 
+    /// Whether a call would be let in now: judged and counted like one that is
+    /// made, but not made, and not recorded.
+    ///
+    /// # Errors
+    ///
+    /// Those with which a call is refused before its skill runs, but for trust.
+    pub async fn would_admit(&self, invocation: &Invocation) -> Result<()> {
+        let caller = self.admission.caller(invocation).map_err(Refusal::error)?;
+        let loaded = self.registry.get(&invocation.skill)?;
+        let admitted = self.admission.admit(&caller, invocation, &loaded);
+        let admitted = admitted.map_err(Refusal::error)?;
+        let limits = admitted.granted.limits_of(admitted.tool);
+        let deadline = Instant::now() + limits.timeout;
+        let seat = self
+            .admission
+            .seat(&caller, invocation, admitted.tool, limits, deadline);
+        let mut seat = seat.await.map_err(Refusal::error)?;
+        seat.used(0, 0);
+        Ok(())
+    }
+
     fn refused(&self, refusal: Refusal, subject: &Subject) -> Error {
         refusal.recorded(&self.events, subject)
     }
