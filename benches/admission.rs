@@ -15,13 +15,13 @@ use std::path::Path;
 use criterion::Criterion;
 use serde_json::{Value, json};
 use skillhost::compile::Worker;
-use skillhost::event::log::AuditLog;
+use skillhost::event::audit::Durability;
 use skillhost::invocation::{Input, Invocation};
 use skillhost::manifest::section;
 use skillhost::sign::PrivateKey;
 use skillhost::verify::{Signer, TrustPolicy};
 use skillhost::{Host, Setup};
-use skillhost_tests::{guests, pack};
+use skillhost_tests::{audit_log, guests, pack};
 use tokio::runtime::Runtime;
 
 const GROUP: &str = "admission";
@@ -86,8 +86,8 @@ fn compare(criterion: &mut Criterion, runtime: &Runtime, folder: &Path) {
 async fn host(folder: &Path, input: Input) -> (Host, Invocation) {
     let key = PrivateKey::load_or_create(&folder.join("key")).unwrap();
     let signer = Signer::with_keys("bench", [key.public().clone()]);
-    let audit = AuditLog::open(&folder.join("audit.jsonl")).unwrap();
-    let mut setup = Setup::new(TrustPolicy::one(signer).unwrap(), Box::new(audit));
+    let audit = audit_log(folder, Durability::Flush);
+    let mut setup = Setup::new(TrustPolicy::one(signer).unwrap(), audit);
     setup.compile.worker = Worker::InProcess;
     let host = Host::new(setup).unwrap();
     let manifest = json!({
