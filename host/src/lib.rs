@@ -23,6 +23,7 @@ mod sandbox;
 mod run;
 pub mod recovery;
 pub mod event;
+pub mod metrics;
 pub mod answer;
 mod host;
 pub mod mcp;

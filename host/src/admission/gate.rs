@@ -96,12 +96,12 @@ pub(super) enum TurnedAway {
 
 /// How busy a host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) running: u64,
-    pub(super) waiting: u64,
+pub(crate) struct Load {
+    pub(crate) running: u64,
+    pub(crate) waiting: u64,
     /// Bytes that are set aside.
-    pub(super) memory: u64,
-    pub(super) retry_after: Duration,
+    pub(crate) memory: u64,
+    pub(crate) retry_after: Duration,
 }
 
 impl Gate {
@@ -150,12 +150,12 @@ impl Gate {
             return Ok(Arrival::Seated(self.seat(claim)));
         }
         if room.waiting >= u64::from(self.capacity.queue) {
-            return Err(TurnedAway::Full(self.load(&room)));
+            return Err(TurnedAway::Full(self.load_of(&room)));
         }
         let bounds = &claim.principal.bounds;
         if room.waiting_of(&claim.principal) >= u64::from(bounds.queue) {
             let rule = bounds.queue_rule.clone();
-            return Err(TurnedAway::Share(rule, self.load(&room)));
+            return Err(TurnedAway::Share(rule, self.load_of(&room)));
         }
         let turn = Arc::new(Notify::new());
         let ticket = room.line_up(claim.clone(), Arc::clone(&turn));
@@ -173,7 +173,7 @@ impl Gate {
     /// Whose bound it was that kept a call waiting for too long.
     fn too_late(&self, waiting: &Waiting<'_>) -> TurnedAway {
         let room = self.room();
-        let load = self.load(&room);
+        let load = self.load_of(&room);
         let full = waiting.claim.as_ref().and_then(Claim::bounded_by);
         full.map_or(TurnedAway::Full(load), |share| {
             TurnedAway::Share(share.bounds.calls_rule.clone(), load)
@@ -213,7 +213,11 @@ impl Gate {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load(&self, room: &Room) -> Load {
+    pub(super) fn load(&self) -> Load {
+        self.load_of(&self.room())
+    }
+
+    fn load_of(&self, room: &Room) -> Load {
         let calls = u64::from(self.capacity.calls);
         let typical = self.typical.load(Relaxed);
         let turns = room.waiting / calls + 1;

@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 use self::budget::{Budget, Reservation, Spent};
 use self::capacity::Capacity;
-use self::gate::{Claim, Gate, Seat};
+use self::gate::{Claim, Gate, Load, Seat};
 use self::ledger::Ledger;
 pub(crate) use self::principal::Caller;
 use self::principal::Principals;
@@ -120,6 +120,11 @@ impl Admission {
     /// `ConfigInvalid` if it needs more than all calls may have together.
     pub(crate) fn check_fits(&self, limits: &Limits) -> Result<()> {
         self.gate.capacity().check_fits(limits)
+    }
+
+    /// How busy the host is.
+    pub(crate) fn load(&self) -> Load {
+        self.gate.load()
     }
 
     /// Whether a caller finds that tool in a list.

@@ -216,6 +216,19 @@ impl Compiler {
         self.workshop.cached.load(Ordering::Relaxed)
     }
 
+    /// Tells how many components were begun to be compiled, and how many were
+    /// found in the cache, for as long as this compiler lives.
+    pub(crate) fn counts(&self) -> impl Fn() -> (u64, u64) + Send + Sync + 'static {
+        let workshop = Arc::downgrade(&self.workshop);
+        move || {
+            let Some(workshop) = workshop.upgrade() else {
+                return (0, 0);
+            };
+            let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            (count(&workshop.compiled), count(&workshop.cached))
+        }
+    }
+
     /// Whether components are compiled without any limit.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.workshop.settings.worker == Worker::InProcess

@@ -4,19 +4,24 @@
 //! be written does not run. Other sinks stand behind it.
 
 pub mod audit;
+mod name;
+pub mod sink;
 mod stderr;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 use self::audit::{Audit, Due};
+use self::sink::Loss;
 pub use self::stderr::StderrSink;
 use crate::error::{Kind, Result};
+use crate::metrics::Metrics;
 use crate::secret::{Redactor, Secrets};
 use crate::time::Clock;
 use crate::verify::Decision;
@@ -703,6 +708,15 @@ impl Serialize for Record<'_> {
 pub trait Sink: fmt::Debug + Send + Sync {
     /// Takes one record. An error means that it is lost.
     fn write(&self, record: &Record<'_>) -> Result<()>;
+
+    /// Events that were lost behind [`write`](Self::write), and of which nobody
+    /// was told. Told seldom, but for the end.
+    fn losses(&self, _at_the_end: bool) -> Vec<Loss> {
+        Vec::new()
+    }
+
+    /// Takes no more, and sends what waits, for as long as that at most.
+    fn close(&self, _within: Duration) {}
 }
 
 /// Writes events: to the audit log first, then to the other sinks.
@@ -717,6 +731,7 @@ pub struct Events {
     /// a run stand in the log in their order.
     next: Mutex<u64>,
     redactor: Redactor,
+    metrics: Arc<Metrics>,
 }
 
 /// When something was recorded, and its number.
@@ -749,7 +764,20 @@ impl Events {
             run,
             next: Mutex::new(0),
             redactor: Redactor::default(),
+            metrics: Arc::default(),
         })
+    }
+
+    /// With one sink more.
+    #[must_use]
+    pub(crate) fn and(mut self, sink: Box<dyn Sink>) -> Self {
+        self.others.push(sink);
+        self
+    }
+
+    /// What is counted of all events.
+    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Takes these secrets out of everything that is written from now on.
@@ -770,11 +798,38 @@ impl Events {
     ///
     /// `AuditUnavailable` if it did not reach the audit log.
     pub fn record(&self, subject: &Subject, event: &Event) -> Result<()> {
+        let kept = self.keep(subject, event);
+        self.tell_losses(false);
+        kept
+    }
+
+    /// Has every sink send what waits, for as long as that at most, and records
+    /// what they lost.
+    pub(crate) fn close(&self, within: Duration) {
+        for sink in &self.others {
+            sink.close(within);
+        }
+        self.tell_losses(true);
+    }
+
+    /// What sinks lose is itself an event.
+    fn tell_losses(&self, at_the_end: bool) {
+        let losses = self.others.iter().flat_map(|sink| sink.losses(at_the_end));
+        for Loss { sink, count } in losses {
+            let event = Event::SinkDropped { sink, count };
+            if let Err(error) = self.keep(&Subject::default(), &event) {
+                tracing::debug!(internal = error.internal(), "a loss is not recorded");
+            }
+        }
+    }
+
+    fn keep(&self, subject: &Subject, event: &Event) -> Result<()> {
         let mut own = Vec::new();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         self.write_due(&mut next, &mut own, |audit, now| audit.due(now));
         let stamp = self.stamp(&mut next);
         let kept = self.audit.write(&self.page(stamp, subject, event));
+        self.metrics.audited(kept.is_ok());
         self.end(&mut next, &mut own);
         drop(next);
         for (stamp, due) in &own {
@@ -809,8 +864,10 @@ impl Events {
             if self.audit.write(&page).is_err() {
                 // It is made again, and takes the number then.
                 *next = stamp.sequence;
+                self.metrics.audited(false);
                 return;
             }
+            self.metrics.audited(true);
             own.push((stamp, due));
         }
     }
@@ -848,6 +905,7 @@ impl Events {
     }
 
     fn tell(&self, record: &Record<'_>) {
+        self.metrics.count(record);
         for sink in &self.others {
             if let Err(error) = sink.write(record) {
                 tracing::debug!(internal = error.internal(), "a sink lost an event");

@@ -5,6 +5,7 @@ mod breaking;
 mod chain;
 mod load;
 mod loading;
+mod numbers;
 mod record;
 mod whole;
 
@@ -26,6 +27,7 @@ use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
+use crate::event::sink::SinkSettings;
 use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
@@ -84,6 +86,8 @@ pub struct Setup {
     pub audit: Box<dyn Audit>,
     /// Where else events go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Likewise, each behind a queue and a thread of its own.
+    pub queued_sinks: Vec<SinkSettings>,
     /// Who compiles, how much that may take, and where machine code is kept.
     pub compile: Compilation,
     /// Where skills keep what outlives a call.
@@ -118,6 +122,7 @@ impl Setup {
             secrets: Secrets::default(),
             audit,
             sinks: Vec::new(),
+            queued_sinks: Vec::new(),
             compile: Compilation::default(),
             states: Arc::new(Transient::default()),
             private: Vec::new(),
@@ -134,7 +139,7 @@ pub struct Host {
     linkers: Linkers,
     registry: Registry,
     events: Arc<Events>,
-    admission: Admission,
+    admission: Arc<Admission>,
     descriptors: Descriptors,
     loading: Loading,
     limits: Limits,
@@ -155,17 +160,31 @@ impl Host {
     /// A host without skills.
     pub fn new(setup: Setup) -> Result<Self> {
         check_fallbacks(&setup.skills)?;
+        let gateway = Arc::new(Gateway::new(Arc::clone(&setup.network)));
         let calls = setup.capacity.calls;
         let clock = setup.clock;
-        let admission = Admission::new(setup.capacity, &setup.admission, &setup.skills, &clock)?;
+        let admission = Arc::new(Admission::new(
+            setup.capacity,
+            &setup.admission,
+            &setup.skills,
+            &clock,
+        )?);
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
-        let events = Arc::new(events.without(&setup.secrets));
+        let events = numbers::with_sinks(
+            events.without(&setup.secrets),
+            setup.queued_sinks,
+            &setup.secrets,
+            (setup.network, Arc::clone(&gateway)),
+            &clock,
+        )?;
+        let events = Arc::new(events);
         let compiler = Compiler::new(
             calls,
             setup.compile,
             Arc::clone(&events),
             Arc::clone(&clock),
         )?;
+        numbers::observe(events.metrics(), &admission, &compiler);
         Ok(Self {
             authority: Authority::open(
                 setup.trust,
@@ -191,7 +210,7 @@ impl Host {
             states: setup.states,
             private: setup.private,
             clock,
-            gateway: Arc::new(Gateway::new(setup.network)),
+            gateway,
         })
     }
 

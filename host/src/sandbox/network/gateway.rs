@@ -58,7 +58,7 @@ impl Gateway {
     }
 
     /// Whether a connection to `address` would end at the host itself.
-    pub(super) fn is_own(&self, address: SocketAddr) -> bool {
+    pub(crate) fn is_own(&self, address: SocketAddr) -> bool {
         let address = canonical(address);
         let own = self.own();
         own.keys().any(|listener| {
