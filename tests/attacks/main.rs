@@ -51,6 +51,7 @@ mod trust;
 mod audit;
 mod host;
 mod recovery;
+mod sinks;
 
 // What must hold after each of these, and that it would be noticed if not.
 mod oracles;

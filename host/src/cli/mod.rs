@@ -186,9 +186,12 @@ impl Session {
                 format!("There is no configuration {}.", config_file.display()),
             ));
         }
-        let config = Config::load(&config_file)?;
+        let mut config = Config::load(&config_file)?;
+        config.add_sinks_of_environment()?;
+        let variables = config.withdraw_variables()?;
+        config.settle_sinks_of_environment(&variables);
         Ok(Self {
-            variables: config.withdraw_variables()?,
+            variables,
             config,
             config_file,
             places,

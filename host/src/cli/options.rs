@@ -180,7 +180,8 @@ impl Session {
             self.audit_file(),
             runs_folder(&self.audit_file()),
         ];
-        own.into_iter().chain(files).collect()
+        let sinks = self.config.sink_files();
+        own.into_iter().chain(files).chain(sinks).collect()
     }
 
     /// A host with the configuration's limits, grants and audit log.
@@ -204,6 +205,7 @@ impl Session {
         setup.states = Arc::new(Files::new(self.places.state()));
         setup.skills.clone_from(&self.config.policies);
         setup.secrets = self.secrets()?;
+        setup.queued_sinks.clone_from(&self.config.sinks);
         setup
             .sinks
             .push(Box::new(StderrSink::new(Severity::Warning)));

@@ -46,7 +46,9 @@ impl Run {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let path = self.component(session)?;
         let host = self.host(session)?;
-        block_on(self.call(&host, &path))?
+        let called = block_on(self.call(&host, &path));
+        host.close();
+        called?
     }
 
     /// The component to run; of a source folder, built and signed now.

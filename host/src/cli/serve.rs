@@ -12,6 +12,7 @@ use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
 use crate::manifest::text::one_line;
+use crate::metrics::Endpoint;
 use crate::registry::Loaded;
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
@@ -28,10 +29,16 @@ impl Serve {
         // An assistant may never read standard error.
         setup.sinks = vec![Box::new(StderrSink::detached(Severity::Warning))];
         let host = Arc::new(Host::new(setup)?);
-        block_on(async {
+        let served = block_on(async {
+            let _numbers = match session.config.metrics {
+                Some(settings) => Some(Endpoint::open(&host, settings).await?),
+                None => None,
+            };
             load(&host, session).await?;
-            crate::mcp::serve_stdio(host).await
-        })??;
+            crate::mcp::serve_stdio(Arc::clone(&host)).await
+        });
+        host.close();
+        served??;
         Ok(ExitStatus::Ok)
     }
 }

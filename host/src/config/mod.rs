@@ -10,6 +10,7 @@ mod places;
 mod read;
 mod recovery;
 mod secret;
+mod sink;
 mod skill;
 mod trust;
 
@@ -32,6 +33,7 @@ pub use self::places::Places;
 pub(crate) use self::read::{Unreadable, read_bounded, read_trusted};
 use self::recovery::RecoveryTable;
 pub use self::secret::SecretSource;
+use self::sink::{MetricsTable, SinkTable};
 use self::skill::SkillTable;
 pub(crate) use self::trust::parse_age;
 pub use self::trust::{DenySettings, TrustSettings};
@@ -39,8 +41,10 @@ use self::trust::{Page, TrustTable};
 use crate::admission::capacity::Capacity;
 use crate::admission::rules::AdmissionRules;
 use crate::error::Result;
+use crate::event::sink::SinkSettings;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
+use crate::metrics::MetricsSettings;
 use crate::policy::limits::{self, Limits, LimitsChange};
 use crate::recovery::RecoveryChange;
 use crate::verify::TrustLevel;
@@ -70,6 +74,10 @@ pub struct Config {
     pub skills: Option<PathBuf>,
     /// Where events are kept, and how.
     pub audit: AuditConfig,
+    /// Where events go besides.
+    pub sinks: Vec<SinkSettings>,
+    /// Where numbers can be collected while the host serves, if anywhere.
+    pub metrics: Option<MetricsSettings>,
     /// Where secrets come from.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// What each skill may use.
@@ -130,6 +138,11 @@ impl Config {
             compile: document.compile.read(folder),
             skills: document.skills.directory.map(|path| folder.join(path)),
             audit: document.audit.read(folder),
+            sinks: sink::sinks(document.sink, &page, &secrets)?,
+            metrics: document
+                .metrics
+                .map(|table| MetricsTable::read(table, &page))
+                .transpose()?,
             secrets,
             policies,
         })
@@ -157,6 +170,9 @@ struct Document {
     skills: SkillsTable,
     #[serde(default)]
     audit: AuditTable,
+    #[serde(default)]
+    sink: BTreeMap<String, Spanned<SinkTable>>,
+    metrics: Option<Spanned<MetricsTable>>,
     #[serde(default)]
     secret: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]

@@ -125,7 +125,7 @@ fn place(
     }
 }
 
-fn header_name(text: &str) -> Result<HeaderName, String> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text
         .parse()
         .map_err(|_cause| format!("{text:?} is no name of a header"))?;
@@ -135,7 +135,7 @@ fn header_name(text: &str) -> Result<HeaderName, String> {
     Ok(name)
 }
 
-fn header_prefix(text: String) -> Result<String, String> {
+pub(super) fn header_prefix(text: String) -> Result<String, String> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Ok(text);
     }
