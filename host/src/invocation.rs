@@ -110,6 +110,62 @@ impl fmt::Display for PrincipalName {
     }
 }
 
+/// A span of somebody else's trace (W3C Trace Context, section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: u128,
+    span: u64,
+    flags: u8,
+}
+
+impl TraceParent {
+    /// Reads `00-TRACE-SPAN-FLAGS`. What is not of that form is nobody's: a
+    /// trace must not fail a call.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lengths = [version, trace, span, flags].map(str::len);
+        if lengths != [2, 32, 16, 2] || version == "ff" || !text.bytes().all(digits) {
+            return None;
+        }
+        if version == "00" && parts.next().is_some() {
+            return None;
+        }
+        let parent = Self {
+            trace: u128::from_str_radix(trace, 16).ok()?,
+            span: u64::from_str_radix(span, 16).ok()?,
+            flags: u8::from_str_radix(flags, 16).ok()?,
+        };
+        (parent.trace != 0 && parent.span != 0).then_some(parent)
+    }
+
+    /// The id of the trace.
+    #[must_use]
+    pub const fn trace(self) -> u128 {
+        self.trace
+    }
+
+    /// The id of the span.
+    #[must_use]
+    pub const fn span(self) -> u64 {
+        self.span
+    }
+}
+
+impl fmt::Display for TraceParent {
+    /// As version 00 writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace, self.span, self.flags
+        )
+    }
+}
+
 /// What a skill reports while it works.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
@@ -158,6 +214,8 @@ pub struct Invocation {
     pub cancelled: CancellationToken,
     /// Where the skill's progress goes, if anyone listens.
     pub progress: Option<ProgressSink>,
+    /// The span of the caller's trace that this call belongs to.
+    pub parent: Option<TraceParent>,
 }
 
 impl Invocation {
@@ -171,6 +229,7 @@ impl Invocation {
             input,
             cancelled: CancellationToken::new(),
             progress: None,
+            parent: None,
         })
     }
 }
@@ -423,6 +482,26 @@ impl<'de> serde::de::Visitor<'de> for Strict<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parent_is_read_as_it_is_written_or_not_at_all() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(TraceParent::parse(text).unwrap().to_string(), text);
+        let later = format!("01{}-more", text.strip_prefix("00").unwrap());
+        assert!(TraceParent::parse(&later).is_some());
+        for wrong in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(TraceParent::parse(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn ids_differ_and_have_32_digits() {

@@ -24,4 +24,5 @@ mod remains;
 mod run;
 mod secrets;
 mod selftest;
+mod sinks;
 mod trust;

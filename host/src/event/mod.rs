@@ -652,6 +652,9 @@ pub struct Subject {
     /// Whose signatures count.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub signers: Arc<[Arc<str>]>,
+    /// The span of the caller's trace that the call belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Arc<str>>,
     /// Which state of policy, root, deny list and lock file it was judged by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_generation: Option<u64>,

@@ -129,6 +129,7 @@ impl Subject {
             principal: Some(invocation.principal.to_string().into()),
             skill: Some(invocation.skill.as_str().into()),
             tool: Some(one_line(&invocation.tool, 80).into()),
+            traceparent: invocation.parent.map(|parent| parent.to_string().into()),
             ..Self::default()
         }
     }

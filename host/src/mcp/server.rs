@@ -21,7 +21,9 @@ use super::{result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
-use crate::invocation::{Input, Invocation, InvocationId, Principal, Progress, ProgressSink};
+use crate::invocation::{
+    Input, Invocation, InvocationId, Principal, Progress, ProgressSink, TraceParent,
+};
 
 /// How long a client may keep the list of tools, in milliseconds. A skill that
 /// is replaced on disk changes it unannounced.
@@ -66,6 +68,7 @@ impl Server {
             input: input(request.arguments),
             cancelled: context.ct.clone(),
             progress: token.is_some().then(|| progress_sink(sink)),
+            parent: context.meta.get_traceparent().and_then(TraceParent::parse),
         };
         let reporting = context
             .ct

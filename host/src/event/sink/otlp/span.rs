@@ -9,6 +9,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
 
+use crate::invocation::TraceParent;
+
 use super::attribute::{number, text, text_of, time};
 
 /// Calls that have begun and not ended. Of those beyond it the beginning is
@@ -71,6 +73,7 @@ fn finished(event: &Value, ids: &Ids, start: Option<u64>) -> Span {
     Span {
         trace_id: ids.trace(),
         span_id: ids.call(),
+        parent_span_id: ids.parent(),
         name: format!("execute_tool {}", text_of(event, "tool")),
         kind: SpanKind::Internal.into(),
         start_time_unix_nano: start.unwrap_or_else(|| begun(event)),
@@ -125,23 +128,35 @@ fn status(event: &Value) -> Option<Status> {
     })
 }
 
-/// Ids of the trace and the spans of a call: all made of the call's own id,
-/// which is random, so that whoever has a record finds the trace.
-pub(super) struct Ids(u128);
+/// Ids of the trace and the spans of a call: made of the call's own id, which is
+/// random, so that whoever has a record finds the trace. A caller who traces has
+/// the call in its own trace.
+pub(super) struct Ids {
+    call: u128,
+    parent: Option<TraceParent>,
+}
 
 impl Ids {
     /// None for what happened outside of calls.
     pub(super) fn of(event: &Value) -> Option<Self> {
-        let id = u128::from_str_radix(text_of(event, "invocation"), 16).ok()?;
-        (id != 0).then_some(Self(id))
+        let call = u128::from_str_radix(text_of(event, "invocation"), 16).ok()?;
+        let parent = TraceParent::parse(text_of(event, "traceparent"));
+        (call != 0).then_some(Self { call, parent })
     }
 
     pub(super) fn trace(&self) -> Vec<u8> {
-        self.0.to_be_bytes().to_vec()
+        let trace = self.parent.map_or(self.call, TraceParent::trace);
+        trace.to_be_bytes().to_vec()
     }
 
     pub(super) fn call(&self) -> Vec<u8> {
         self.span(0)
+    }
+
+    /// The caller's span; empty without one.
+    fn parent(&self) -> Vec<u8> {
+        let parent = self.parent.map(|parent| parent.span().to_be_bytes());
+        parent.map_or_else(Vec::new, Vec::from)
     }
 
     /// Attempts count from 1, and differ from the call and from each other.
@@ -150,7 +165,7 @@ impl Ids {
     }
 
     fn span(&self, number: u64) -> Vec<u8> {
-        let [.., a, b, c, d, e, f, g, h] = self.0.to_be_bytes();
+        let [.., a, b, c, d, e, f, g, h] = self.call.to_be_bytes();
         let half = u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ number;
         // Zero is no id of a span.
         half.max(1).to_be_bytes().to_vec()
@@ -202,6 +217,23 @@ mod tests {
         assert_eq!(call.name, "execute_tool t");
         assert_eq!(call.status.as_ref().unwrap().message, "It crashed.");
         assert!(calls.0.is_empty());
+        assert!(call.parent_span_id.is_empty());
+    }
+
+    #[test]
+    fn a_call_of_a_caller_who_traces_is_in_that_trace() {
+        let mut event = event("invocation.finished", 4);
+        event["traceparent"] = json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let spans = Calls::default().spans(&[event]);
+        assert_eq!(
+            spans[0].trace_id,
+            "0af7651916cd43dd8448eb211c80319c".parse_hex()
+        );
+        assert_eq!(
+            spans[0].parent_span_id,
+            0xb7ad_6b71_6920_3331_u64.to_be_bytes()
+        );
+        assert_ne!(spans[0].span_id, spans[0].parent_span_id);
     }
 
     #[test]
