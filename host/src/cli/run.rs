@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -19,6 +20,9 @@ use crate::invocation::{Input, Invocation, Progress};
 use crate::manifest::{Manifest, ToolName};
 use crate::registry::Loaded;
 use crate::state::Files;
+
+/// How long sinks have for what waits at the end.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Run a tool with the verification, the sandbox and the limits of production. What runs must be signed with your own key; a source folder is built and signed first
 #[derive(Debug, Args)]
@@ -47,7 +51,7 @@ impl Run {
         let path = self.component(session)?;
         let host = self.host(session)?;
         let called = block_on(self.call(&host, &path));
-        host.close();
+        host.close(FLUSH);
         called?
     }
 

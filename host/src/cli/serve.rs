@@ -1,6 +1,7 @@
 //! `skillhost serve`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
@@ -14,6 +15,10 @@ use crate::host::Host;
 use crate::manifest::text::one_line;
 use crate::metrics::Endpoint;
 use crate::registry::Loaded;
+
+/// How long sinks have for what waits at the end: clients wait about two seconds
+/// before they kill a server.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
 #[derive(Debug, Args)]
@@ -37,7 +42,7 @@ impl Serve {
             load(&host, session).await?;
             crate::mcp::serve_stdio(Arc::clone(&host)).await
         });
-        host.close();
+        host.close(FLUSH);
         served??;
         Ok(ExitStatus::Ok)
     }

@@ -15,9 +15,6 @@ use crate::sandbox::network::gateway::Gateway;
 use crate::secret::Secrets;
 use crate::time::Clock;
 
-/// How long sinks have for what waits when the host ends.
-const FLUSH: Duration = Duration::from_secs(2);
-
 impl Host {
     /// All numbers of this host, in the text format of Prometheus (version
     /// 0.0.4). `docs/OPERATING.md` says what each means.
@@ -30,10 +27,10 @@ impl Host {
         Arc::clone(self.events.metrics())
     }
 
-    /// Has every sink send what waits, for two seconds at most, and records what
-    /// they lost. Blocks meanwhile; sinks take nothing afterwards.
-    pub fn close(&self) {
-        self.events.close(FLUSH);
+    /// Has every sink send what waits, for as long as that at most, and records
+    /// what they lost. Blocks meanwhile; sinks take nothing afterwards.
+    pub fn close(&self, within: Duration) {
+        self.events.close(within);
     }
 }
 

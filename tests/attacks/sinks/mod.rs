@@ -41,6 +41,9 @@ fn secrets() -> skillhost::secret::Secrets {
     ])
 }
 
+/// How long sinks have at the end.
+const FLUSH: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What signs; the key is what stands behind `whsec_`, decoded.
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -58,7 +61,7 @@ async fn call_secretly(bench: &Bench) {
 
 /// Has the sinks send what waits.
 fn close(bench: &Bench) {
-    tokio::task::block_in_place(|| bench.host().close());
+    tokio::task::block_in_place(|| bench.host().close(FLUSH));
 }
 
 /// How many events of a sink the audit log says are lost.
