@@ -123,12 +123,15 @@ impl TraceParent {
     /// trace must not fail a call.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
+        let digits = |part: &str| {
+            part.bytes()
+                .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+        };
         let mut parts = text.split('-');
-        let (version, trace, span, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let lengths = [version, trace, span, flags].map(str::len);
-        if lengths != [2, 32, 16, 2] || version == "ff" || !text.bytes().all(digits) {
+        let four = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        let [version, trace, span, flags] = four;
+        let is_formed = four.map(str::len) == [2, 32, 16, 2] && four.into_iter().all(digits);
+        if !is_formed || version == "ff" {
             return None;
         }
         if version == "00" && parts.next().is_some() {

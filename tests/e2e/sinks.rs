@@ -130,16 +130,16 @@ async fn serve_sends_events_and_offers_numbers_until_it_ends() {
     ));
     let skills = desk.path("data/skillhost/skills");
     fs::create_dir_all(&skills).unwrap();
-    pack::write_signed(&skills, "says", &Says::new("hi").component(), desk.key());
+    let _installed = pack::write_signed(&skills, "says", &Says::new("hi").component(), desk.key());
     let mut assistant = desk.serve(&[], &json!({}));
     let answer = assistant.call("says_run", &json!({}));
-    assert_eq!(answer["content"][0]["text"], "hi", "{answer}");
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
     let text = ask(numbers).await;
     assert!(
         text.contains(r#"skillhost_calls_total{skill="says",tool="run",outcome="ok",kind=""} 1"#),
         "{text}"
     );
-    assistant.end();
+    let _said = assistant.end();
     let posts = inbox.wait_for(1).await;
     let body: Value = serde_json::from_slice(&posts[0].body).unwrap();
     assert_eq!(body["data"][0]["event"], "invocation.started", "{body}");
