@@ -143,10 +143,7 @@ fn fill_and_empty(trail: &Trail) {
     drop(events);
     let report = trail.verify();
     assert!(report.is_intact(), "{:#?}", report.broken);
-    assert_eq!(
-        (report.gaps, ends(trail)),
-        (0, Some(101 + refused.unwrap() as usize))
-    );
+    assert_eq!((report.gaps, ends(trail)), (0, Some(101)));
     let recovered = trail.records();
     let recovered = recovered.iter().find(|it| it["event"] == "audit.recovered");
     assert_eq!(recovered.unwrap()["refused"], 3);
@@ -158,8 +155,11 @@ fn fill_and_empty(trail: &Trail) {
 fn d07_a_rotation_brings_to_disk_what_it_renames() {
     if let Some(trail) = Trail::given() {
         let events = trail.begin(|options| options.rotate_size = 1);
-        start_call(&events, "one").unwrap();
-        return end_call(&events, "one").unwrap();
+        for call in ["one", "two"] {
+            start_call(&events, call).unwrap();
+            end_call(&events, call).unwrap();
+        }
+        return;
     }
     let name = "audit::disk::d07_a_rotation_brings_to_disk_what_it_renames";
     let folder = tempfile::tempdir().unwrap();

@@ -66,13 +66,16 @@ fn d01_two_hundred_processes_are_killed_while_they_write() {
     let trail = Trail::within(folder.path());
     let mut random = fastrand::Rng::with_seed(11);
     let mut told = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let children = [writer(&trail), writer(&trail)];
         for (mut child, reader) in children {
             std::thread::sleep(Duration::from_millis(random.u64(..LONGEST)));
             child.kill().unwrap();
             child.wait().unwrap();
             told.extend(reader.join().unwrap());
+        }
+        if round % 10 > 0 {
+            continue;
         }
         let report = trail.verify();
         let torn = report.broken.iter().all(|it| it.damage == Damage::Torn);

@@ -27,6 +27,9 @@ impl Writer {
         let inode = inode(&file)?;
         self.file.sync_all()?;
         file.sync_all()?;
+        // Whoever finds an empty file after this process was killed knows from
+        // the head how the one before it ends.
+        self.write_head();
         let finished = self.name_live_file()?;
         if let Err(cause) = std::fs::rename(&next, &log) {
             remove(&finished)?;

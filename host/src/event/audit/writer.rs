@@ -141,6 +141,21 @@ impl Writer {
     }
 
     fn find_due(&mut self, now: Timestamp) -> Option<Due> {
+        let due = self.find_pending(now);
+        if due.is_some() || self.stuck.is_some() {
+            return due;
+        }
+        let rotate = self.is_full(now);
+        if self.is_unsigned(now, rotate) {
+            return self.checkpoint();
+        }
+        if rotate {
+            return self.try_rotate(now);
+        }
+        None
+    }
+
+    fn find_pending(&mut self, now: Timestamp) -> Option<Due> {
         if let Err(cause) = self.enter(now) {
             self.stuck = Some(cause);
         }
@@ -158,19 +173,13 @@ impl Writer {
             self.offered = true;
             return Some(due.clone());
         }
-        let rotate = self.is_full(now);
-        if self.is_unsigned(now, rotate) {
-            return self.checkpoint();
-        }
-        if rotate {
-            return self.try_rotate(now);
-        }
         None
     }
 
     /// At a clean end: a last checkpoint. None when all is done.
     pub(super) fn closing(&mut self, now: Timestamp) -> Option<Due> {
-        let due = self.due(now);
+        let due = self.find_pending(now);
+        self.own = due.is_some();
         if due.is_some() || self.stuck.is_some() || self.degraded.is_some() {
             return due;
         }
@@ -240,7 +249,7 @@ impl Writer {
         self.told
     }
 
-    fn write_head(&mut self) {
+    pub(super) fn write_head(&mut self) {
         let written = self
             .known
             .write(&self.head_key, &self.head_file, &mut self.line);
@@ -474,7 +483,8 @@ impl Writer {
         let now = now.as_millisecond();
         let age = now.saturating_sub(self.known.begun);
         let old = i64::try_from(self.options.rotate_age.as_millis()).unwrap_or(i64::MAX);
-        self.known.file_lines > 0
+        // More than the line with which it begins: else it would never end.
+        self.known.file_lines > 1
             && now >= self.postponed
             && (self.known.bytes >= self.options.rotate_size || age >= old)
     }
