@@ -1,5 +1,5 @@
 //! `audit.jsonl.head`: how far the log goes, in one line of JSON that is
-//! overwritten at each batch. Lines that are cut off the end leave a sound
+//! overwritten soon after lines were written. Lines that are cut off the end leave a sound
 //! chain; this is what tells that there were more.
 
 use std::io;

@@ -149,8 +149,8 @@ pub struct Report {
     /// Lines after the last checkpoint that holds: only the head speaks for
     /// them.
     pub unsigned: u64,
-    /// Lines after those of which the head knows. One for each process that
-    /// was killed between writing a line and the head, or that is writing now.
+    /// Lines after those of which the head knows: of the last milliseconds of a
+    /// process that was killed, or that is writing now.
     pub unsealed: u64,
     /// Numbers that no record of a run has, beyond those that the host recorded
     /// as refused: records that found no room on the disk.

@@ -60,6 +60,7 @@ struct Tail {
 impl Writer {
     /// Learns what the log holds. It is locked.
     pub(super) fn look_again(&mut self, seen: Seen, now: Timestamp) -> io::Result<()> {
+        self.before = None;
         let found = self.read_head()?;
         if let Found::Good(head) = &found
             && head.inode == seen.inode
