@@ -1,6 +1,6 @@
 //! `audit.jsonl.head`: how far the log goes, in one line of JSON that is
-//! overwritten soon after lines were written. Lines that are cut off the end leave a sound
-//! chain; this is what tells that there were more.
+//! overwritten soon after lines were written. Lines that are cut off the end
+//! leave a sound chain; this is what tells that there were more.
 
 use std::io;
 use std::os::unix::fs::FileExt;
