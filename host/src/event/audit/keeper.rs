@@ -31,7 +31,8 @@ impl Keeper {
         let work = move || {
             while !closed.load(Ordering::Acquire) {
                 thread::park_timeout(LATE);
-                if !seal(&writer) {
+                // Asked again: the pause may have used up the call to end.
+                if !closed.load(Ordering::Acquire) && !seal(&writer) {
                     thread::park();
                 }
             }
