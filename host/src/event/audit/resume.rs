@@ -61,7 +61,11 @@ impl Writer {
     /// Learns what the log holds. It is locked.
     pub(super) fn look_again(&mut self, seen: Seen, now: Timestamp) -> io::Result<()> {
         self.before = None;
-        let found = self.read_head()?;
+        let found = match self.read_head()? {
+            // The head is a little late, and this process knows better.
+            Found::Good(head) if head.lines < self.known.lines => Found::Good(self.known.clone()),
+            found => found,
+        };
         if let Found::Good(head) = &found
             && head.inode == seen.inode
             && head.bytes == seen.bytes
