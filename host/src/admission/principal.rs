@@ -20,6 +20,9 @@ use crate::time::Clock;
 /// a rule.
 pub(super) const MAX_OTHERS: usize = 10_000;
 
+/// How long nobody is looked for who can be forgotten, when few were found.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The table that speaks of all callers.
 const EVERYONE: &str = "[principal.default]";
 
@@ -54,10 +57,18 @@ pub(super) struct Principals {
     local: Arc<Account>,
     stdio: Arc<Account>,
     named: BTreeMap<PrincipalName, Arc<Account>>,
-    others: RwLock<HashMap<PrincipalName, Arc<Account>>>,
+    others: RwLock<Others>,
     /// Those for whom there was no room among the others.
     crowd: Arc<Account>,
     opening: Opening,
+}
+
+/// Callers without rules of their own.
+#[derive(Debug, Default)]
+struct Others {
+    accounts: HashMap<PrincipalName, Arc<Account>>,
+    /// Until then nobody is looked for who can be forgotten: nobody was found.
+    nobody_until: Duration,
 }
 
 /// What an account is opened with.
@@ -117,37 +128,56 @@ impl Principals {
 
     fn stranger(&self, name: &PrincipalName) -> Arc<Account> {
         let known = self.others.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = known.get(name) {
+        if let Some(account) = known.accounts.get(name) {
             return Arc::clone(account);
         }
+        let is_full = known.is_full(self.opening.since.now());
         drop(known);
-        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
-        if others.len() >= MAX_OTHERS && !others.contains_key(name) {
-            make_room(&mut others);
-        }
-        if others.len() >= MAX_OTHERS && !others.contains_key(name) {
+        if is_full {
             return Arc::clone(&self.crowd);
         }
-        let account = others.entry(name.clone());
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if !others.accounts.contains_key(name) && !others.has_room(self.opening.since.now()) {
+            return Arc::clone(&self.crowd);
+        }
+        let account = others.accounts.entry(name.clone());
         Arc::clone(account.or_insert_with(|| Arc::new(self.opening.stranger(name.as_str()))))
     }
 
     /// How many callers are told apart that have no rules of their own.
     #[cfg(test)]
     pub(super) fn others(&self) -> usize {
-        self.others.read().unwrap().len()
+        self.others.read().unwrap().accounts.len()
     }
 }
 
-/// Forgets those of whom nothing is worth remembering: at the most half, so that
-/// this is done seldom.
-fn make_room(others: &mut HashMap<PrincipalName, Arc<Account>>) {
-    let mut left = MAX_OTHERS / 2;
-    others.retain(|_, account| {
-        let forgotten = left > 0 && Arc::strong_count(account) == 1 && account.is_idle();
-        left -= usize::from(forgotten);
-        !forgotten
-    });
+impl Others {
+    /// Whether there is no room, and none can be made yet.
+    fn is_full(&self, now: Duration) -> bool {
+        self.accounts.len() >= MAX_OTHERS && now < self.nobody_until
+    }
+
+    /// Makes room if there is none: forgets those of whom nothing is worth
+    /// remembering, half of all at the most. All are looked at for that, so when
+    /// none is found, they are not looked at again for a while.
+    fn has_room(&mut self, now: Duration) -> bool {
+        if self.accounts.len() < MAX_OTHERS {
+            return true;
+        }
+        if self.is_full(now) {
+            return false;
+        }
+        let mut left = MAX_OTHERS / 2;
+        self.accounts.retain(|_, account| {
+            let forgotten = left > 0 && Arc::strong_count(account) == 1 && account.is_idle();
+            left -= usize::from(forgotten);
+            !forgotten
+        });
+        if left > MAX_OTHERS / 4 {
+            self.nobody_until = now + PAUSE;
+        }
+        self.accounts.len() < MAX_OTHERS
+    }
 }
 
 impl Opening {

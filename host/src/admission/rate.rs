@@ -39,9 +39,9 @@ impl Since {
         }
     }
 
-    fn nanos(&self) -> u64 {
+    pub(super) fn now(&self) -> Duration {
         let now = self.clock.monotonic();
-        nanos(now.saturating_duration_since(self.start))
+        now.saturating_duration_since(self.start)
     }
 }
 
@@ -65,7 +65,7 @@ impl Limiter {
     /// Counts a call; if there were too many, the time after which there may be
     /// another. A refused call is not counted.
     pub(super) fn check(&self) -> Result<(), Duration> {
-        let now = self.clock.nanos();
+        let now = nanos(self.clock.now());
         let put_off = |rested: u64| rested.max(now).saturating_add(self.pause);
         let allowed = |rested: u64| {
             let rested = put_off(rested);
@@ -80,7 +80,7 @@ impl Limiter {
 
     /// Whether it would judge the next call like a fresh one.
     pub(super) fn is_rested(&self) -> bool {
-        self.rested.load(Relaxed) <= self.clock.nanos()
+        self.rested.load(Relaxed) <= nanos(self.clock.now())
     }
 }
 

@@ -22,9 +22,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::admission::{PrincipalTable, ScreeningTable};
 pub use self::audit::AuditConfig;
 use self::audit::AuditTable;
-use self::admission::{PrincipalTable, ScreeningTable};
 use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
