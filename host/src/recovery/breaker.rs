@@ -379,7 +379,9 @@ mod tests {
     fn what_began_before_it_opened_does_not_close_it() {
         let (breakers, now) = (Breakers::default(), Instant::now());
         let (early, _) = breakers.enter(rules(), || circuit("own"), now).unwrap();
-        (0..3).for_each(|_| drop(call(&breakers, Health::Ill, now)));
+        for _ in 0..3 {
+            call(&breakers, Health::Ill, now);
+        }
         assert_eq!(
             early.settle(rules(), || circuit("own"), Health::Well, now),
             None

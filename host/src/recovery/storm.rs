@@ -122,8 +122,8 @@ fn c09_a_thousand_callers_make_no_more_attempts_than_the_budget_has() {
     let mut storm = Storm::new(Breaking::Off);
     (0..1000).for_each(|_| storm.call(Duration::ZERO));
     let took = storm.rage();
-    let budget = 30 + 3 * (took.as_secs() + 1);
-    assert!(storm.extra() >= 30, "{}", storm.extra());
+    let budget = 30 + 1000 / 10 + 3 * (took.as_secs() + 1);
+    assert!(storm.extra() >= 100, "{}", storm.extra());
     assert!(storm.extra() <= budget, "{} of {budget}", storm.extra());
     assert_eq!(storm.runs, 1000 + storm.extra());
 }
@@ -145,11 +145,11 @@ fn c09_those_who_failed_together_do_not_come_back_together() {
     let mut storm = Storm::new(Breaking::Off);
     (0..1000).for_each(|_| storm.call(Duration::ZERO));
     storm.rage();
-    let first: Vec<u128> = storm.retries.iter().take(30).copied().collect();
+    let first: Vec<u128> = storm.retries.iter().take(100).copied().collect();
     let mut distinct = first.clone();
     distinct.dedup();
-    assert!(distinct.len() > 25, "{first:?}");
-    assert!(first[29] - first[0] > 20_000, "{first:?}");
+    assert!(distinct.len() > 90, "{first:?}");
+    assert!(first[99] - first[0] > 20_000, "{first:?}");
 }
 
 /// R30: what fails for long is hardly run any more.
