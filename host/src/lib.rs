@@ -22,6 +22,7 @@ pub mod state;
 mod sandbox;
 mod run;
 pub mod recovery;
+mod suspension;
 pub mod event;
 pub mod metrics;
 pub mod answer;

@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up fails"
 )]
 
+mod cef;
 mod configuration;
 mod matrix;
 mod specification;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use skillhost::compile::{CACHE_SIZE, CacheSettings, Compilation, CompileLimits, Worker};
 use skillhost::event::Usage;
+use skillhost::event::monitor::Rules;
 use skillhost::invocation::{Input, Invocation, Principal};
 use skillhost::policy::OperatorGrant;
 use skillhost::recovery::Breaking;
@@ -85,6 +86,8 @@ impl Bench {
         // A test of recovery says what is to be tried again.
         setup.recovery.attempts = NonZeroU8::new(1);
         setup.recovery.breaker = Some(Breaking::Off);
+        // What hostile guests do here often would be told each time.
+        setup.monitor = Rules::none();
         let settings = Map::from_iter([("token".to_owned(), json!(SECRET))]);
         setup
             .skills

@@ -206,6 +206,8 @@ impl Session {
         setup.skills.clone_from(&self.config.policies);
         setup.secrets = self.secrets()?;
         setup.queued_sinks.clone_from(&self.config.sinks);
+        setup.monitor.clone_from(&self.config.monitor);
+        setup.suspended = Some(self.places.suspended());
         setup
             .sinks
             .push(Box::new(StderrSink::new(Severity::Warning)));

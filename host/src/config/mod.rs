@@ -6,6 +6,7 @@ mod audit;
 mod compile;
 mod development;
 mod environment;
+mod monitor;
 mod places;
 mod read;
 mod recovery;
@@ -29,6 +30,7 @@ use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
 pub(crate) use self::environment::Variables;
+use self::monitor::MonitorTable;
 pub use self::places::Places;
 pub(crate) use self::read::{Unreadable, read_bounded, read_trusted};
 use self::recovery::RecoveryTable;
@@ -41,6 +43,7 @@ use self::trust::{Page, TrustTable};
 use crate::admission::capacity::Capacity;
 use crate::admission::rules::AdmissionRules;
 use crate::error::Result;
+use crate::event::monitor::Rules;
 use crate::event::sink::SinkSettings;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
@@ -78,6 +81,8 @@ pub struct Config {
     pub sinks: Vec<SinkSettings>,
     /// Where numbers can be collected while the host serves, if anywhere.
     pub metrics: Option<MetricsSettings>,
+    /// Which events, in which number, somebody should look at.
+    pub monitor: Rules,
     /// Where secrets come from.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// What each skill may use.
@@ -143,6 +148,7 @@ impl Config {
                 .metrics
                 .map(|table| MetricsTable::read(table, &page))
                 .transpose()?,
+            monitor: document.monitor.read(&page)?,
             secrets,
             policies,
         })
@@ -173,6 +179,8 @@ struct Document {
     #[serde(default)]
     sink: BTreeMap<String, Spanned<SinkTable>>,
     metrics: Option<Spanned<MetricsTable>>,
+    #[serde(default)]
+    monitor: MonitorTable,
     #[serde(default)]
     secret: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]

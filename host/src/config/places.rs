@@ -86,6 +86,12 @@ impl Places {
         self.data.join("trust").join("memory.json")
     }
 
+    /// The skills that are suspended, for all ways in.
+    #[must_use]
+    pub fn suspended(&self) -> PathBuf {
+        self.data.join("suspended.json")
+    }
+
     /// What skills keep that `skillhost serve` runs: one file for each.
     #[must_use]
     pub fn state(&self) -> PathBuf {

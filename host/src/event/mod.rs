@@ -4,7 +4,12 @@
 //! be written does not run. Other sinks stand behind it.
 
 pub mod audit;
+pub mod catalogue;
+pub mod monitor;
 mod name;
+pub mod reading;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod sink;
 mod stderr;
 
@@ -18,6 +23,7 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 use self::audit::{Audit, Due};
+use self::monitor::{Consequence, Moment, Monitor};
 use self::sink::Loss;
 pub use self::stderr::StderrSink;
 use crate::error::{Kind, Result};
@@ -735,6 +741,7 @@ pub struct Events {
     next: Mutex<u64>,
     redactor: Redactor,
     metrics: Arc<Metrics>,
+    monitor: Option<Monitor>,
 }
 
 /// When something was recorded, and its number.
@@ -768,6 +775,7 @@ impl Events {
             next: Mutex::new(0),
             redactor: Redactor::default(),
             metrics: Arc::default(),
+            monitor: None,
         })
     }
 
@@ -790,12 +798,19 @@ impl Events {
         self
     }
 
+    /// Shows the monitor every event from now on, but those that it causes.
+    #[must_use]
+    pub(crate) fn watched_by(mut self, monitor: Monitor) -> Self {
+        self.monitor = Some(monitor);
+        self
+    }
+
     /// What takes secrets out of texts.
     pub(crate) const fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    /// Writes one event, and before it what the audit log has to say of itself.
+    /// Writes one event, and what the monitor makes of it.
     ///
     /// # Errors
     ///
@@ -826,7 +841,23 @@ impl Events {
         }
     }
 
+    /// Writes one event, and what the monitor makes of it.
     fn keep(&self, subject: &Subject, event: &Event) -> Result<()> {
+        let mut consequences = Vec::new();
+        let mut kept = self.write(subject, event, &mut consequences);
+        for (subject, event) in consequences {
+            kept = kept.and(self.write(&subject, &event, &mut Vec::new()));
+        }
+        kept
+    }
+
+    /// Writes one event, and before it what the audit log has to say of itself.
+    fn write(
+        &self,
+        subject: &Subject,
+        event: &Event,
+        consequences: &mut Vec<Consequence>,
+    ) -> Result<()> {
         let mut own = Vec::new();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         self.write_due(&mut next, &mut own, |audit, now| audit.due(now));
@@ -837,9 +868,20 @@ impl Events {
         drop(next);
         for (stamp, due) in &own {
             self.tell(&self.page(*stamp, &due.subject, &due.event));
+            consequences.extend(self.seen(*stamp, &due.subject, &due.event));
         }
         self.tell(&self.page(stamp, subject, event));
+        consequences.extend(self.seen(stamp, subject, event));
         kept
+    }
+
+    fn seen(&self, stamp: Stamp, subject: &Subject, event: &Event) -> Vec<Consequence> {
+        let now = Moment {
+            monotonic_ms: stamp.monotonic_ms,
+            wall: stamp.time,
+        };
+        let monitor = self.monitor.as_ref();
+        monitor.map_or_else(Vec::new, |it| it.see(subject, event, now))
     }
 
     /// Waits until everything that was recorded before is on disk, if the

@@ -77,6 +77,7 @@ impl Host {
         }
         self.events.settle().await?;
         let caller = self.caller(invocation, subject, whole)?;
+        self.refuse_suspended(invocation)?;
         let mut loaded = self.registry.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
@@ -97,6 +98,11 @@ impl Host {
             "The skill's files keep changing while they are read.",
         )
         .with_hint("Replace a skill by renaming a complete file into place."))
+    }
+
+    fn refuse_suspended(&self, invocation: &Invocation) -> Result<()> {
+        let now = self.clock.monotonic();
+        self.suspensions.check(&invocation.skill, &self.events, now)
     }
 
     /// Who calls is judged once, however often it is tried.

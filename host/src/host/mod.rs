@@ -27,6 +27,7 @@ use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
+use crate::event::monitor::{Monitor, Rules};
 use crate::event::sink::SinkSettings;
 use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
@@ -40,6 +41,7 @@ use crate::sandbox::network::{Network, SystemNetwork};
 use crate::sandbox::{Descriptors, Linkers};
 use crate::secret::Secrets;
 use crate::state::{States, Transient};
+use crate::suspension::Suspensions;
 use crate::time::Clock;
 use crate::trust::{Authority, TrustSource};
 use crate::verify::TrustLevel;
@@ -88,6 +90,10 @@ pub struct Setup {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Likewise, each behind a queue and a thread of its own.
     pub queued_sinks: Vec<SinkSettings>,
+    /// Which events, in which number, are an alert.
+    pub monitor: Rules,
+    /// The list of suspended skills; none: it ends with the host.
+    pub suspended: Option<PathBuf>,
     /// Who compiles, how much that may take, and where machine code is kept.
     pub compile: Compilation,
     /// Where skills keep what outlives a call.
@@ -123,6 +129,8 @@ impl Setup {
             audit,
             sinks: Vec::new(),
             queued_sinks: Vec::new(),
+            monitor: Rules::default(),
+            suspended: None,
             compile: Compilation::default(),
             states: Arc::new(Transient::default()),
             private: Vec::new(),
@@ -140,6 +148,7 @@ pub struct Host {
     registry: Registry,
     events: Arc<Events>,
     admission: Arc<Admission>,
+    suspensions: Arc<Suspensions>,
     descriptors: Descriptors,
     loading: Loading,
     limits: Limits,
@@ -170,8 +179,10 @@ impl Host {
             &clock,
         )?);
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
+        let suspensions = Suspensions::open(setup.suspended.as_deref())?;
+        let monitor = Monitor::new(&setup.monitor, Arc::clone(&suspensions));
         let events = numbers::with_sinks(
-            events.without(&setup.secrets),
+            events.without(&setup.secrets).watched_by(monitor),
             setup.queued_sinks,
             &setup.secrets,
             (setup.network, Arc::clone(&gateway)),
@@ -197,6 +208,7 @@ impl Host {
             registry: Registry::default(),
             events,
             admission,
+            suspensions,
             descriptors: Descriptors::of_process(&setup.limits),
             loading: Loading::default(),
             limits: setup.limits,

@@ -8,7 +8,7 @@
 
 mod files;
 mod memory;
-mod watch;
+pub(crate) mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};

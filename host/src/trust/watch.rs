@@ -17,7 +17,7 @@ use rustix::fs::inotify;
 
 /// Watches files by name, in folders that are there.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     notices: OwnedFd,
     names: BTreeSet<OsString>,
     files: Vec<(PathBuf, Option<Identity>)>,
@@ -29,7 +29,7 @@ struct Identity(u64, u64, i64, i64, u64);
 
 impl Watch {
     /// Watches `files`, which need not be there yet.
-    pub(super) fn new(files: &BTreeSet<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn new(files: &BTreeSet<PathBuf>) -> io::Result<Self> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let mut watch = Self {
             notices: inotify::init(flags)?,
@@ -42,7 +42,7 @@ impl Watch {
 
     /// Watches these files instead. They were read before they are watched, so
     /// that those not known before are taken for changed.
-    pub(super) fn follow(&mut self, files: &BTreeSet<PathBuf>) -> io::Result<()> {
+    pub(crate) fn follow(&mut self, files: &BTreeSet<PathBuf>) -> io::Result<()> {
         let known: BTreeMap<_, _> = std::mem::take(&mut self.files).into_iter().collect();
         let identity = |file: &PathBuf| known.get(file).copied().flatten();
         self.files = files
@@ -74,12 +74,12 @@ impl Watch {
     }
 
     /// Another descriptor of the notices, to wait for them.
-    pub(super) fn notices(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn notices(&self) -> io::Result<OwnedFd> {
         self.notices.try_clone()
     }
 
     /// Takes the files as they are for known.
-    pub(super) fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         for (path, known) in &mut self.files {
             *known = identity(path);
         }
@@ -87,7 +87,7 @@ impl Watch {
 
     /// Whether something happened to one of the files since this was last
     /// asked. One system call if not.
-    pub(super) fn is_noticed(&self) -> bool {
+    pub(crate) fn is_noticed(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut notices = inotify::Reader::new(&self.notices, &mut buffer);
         let mut noticed = false;
@@ -111,7 +111,7 @@ impl Watch {
     }
 
     /// Whether one of the files is not the one that it was.
-    pub(super) fn looks_changed(&self) -> bool {
+    pub(crate) fn looks_changed(&self) -> bool {
         let changed = |(path, known): &(PathBuf, Option<Identity>)| identity(path) != *known;
         self.files.iter().any(changed)
     }
