@@ -172,6 +172,13 @@ impl Desk {
         command.stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// Starts the command, to be read while it goes on.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[], arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(Stdio::null()).spawn().unwrap()
+    }
+
     fn command(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
         self.program(PROGRAM, variables, arguments)
     }

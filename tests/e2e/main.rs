@@ -20,6 +20,7 @@ mod keys;
 mod limited;
 mod lock;
 mod network;
+mod reading;
 mod remains;
 mod run;
 mod secrets;

@@ -2,6 +2,7 @@
 //! codes. Data goes to standard output, everything else to standard error.
 
 mod attest;
+mod audit;
 mod author;
 mod cache;
 mod completions;
@@ -19,6 +20,7 @@ mod selftest;
 mod serve;
 mod spinner;
 mod state;
+mod suspend;
 mod terminal;
 mod trust;
 mod verify;
@@ -122,6 +124,7 @@ Examples:
   skillhost build hello --install                      install it, signed with your own key
   skillhost selftest                                   see hostile skills stopped on this machine
   skillhost trust check                                see whether `serve` would run what is installed
+  skillhost audit tail --follow                        see what happens
 
 Exit codes:
   0 ok   1 the tool failed   2 usage or configuration   3 not trusted
@@ -159,6 +162,12 @@ enum Command {
     Serve(serve::Serve),
     /// Look after the compiled code that is kept, so that skills need not be compiled at each start
     Cache(cache::Cache),
+    /// Read the audit log: follow it, verify it, see one call as a story, count, export
+    Audit(audit::Audit),
+    /// Let a skill run no more until you have looked, or list those that are suspended
+    Suspend(suspend::Suspend),
+    /// Let a suspended skill run again
+    Resume(suspend::Resume),
     /// Try hostile skills against this host, and show how each is stopped
     Selftest(selftest::Selftest),
     /// Say what is there for building and running skills, and what is missing
@@ -290,6 +299,9 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Lock(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
+        Command::Audit(command) => command.execute(&session),
+        Command::Suspend(command) => command.execute(&session),
+        Command::Resume(command) => command.execute(&session),
         Command::Doctor(command) => command.execute(&session),
         Command::Completions(_) | Command::Selftest(_) => Ok(ExitStatus::Ok),
     };
@@ -314,6 +326,9 @@ impl Command {
             Self::State(command) => command.json(),
             Self::Lock(command) => command.json,
             Self::Cache(command) => command.json(),
+            Self::Audit(command) => command.json(),
+            Self::Suspend(command) => command.json,
+            Self::Resume(command) => command.json,
             Self::Selftest(command) => command.json,
             Self::Doctor(command) => command.json,
             Self::Serve(_) | Self::Completions(_) => false,

@@ -24,6 +24,26 @@ pub(super) fn print_untrusted(text: &str) -> Result<()> {
     }
 }
 
+/// Writes one of many lines to standard output; whether anybody still reads.
+pub(super) fn print_while_read(line: &str) -> Result<bool> {
+    is_read(anstream::stdout().write_all(line.as_bytes()))
+}
+
+/// Likewise, as [`print_untrusted`] does.
+pub(super) fn print_untrusted_while_read(line: &str) -> Result<bool> {
+    let mut stdout = io::stdout();
+    is_read(if stdout.is_terminal() {
+        stdout.write_all(printable(line).as_bytes())
+    } else {
+        stdout.write_all(line.as_bytes())
+    })
+}
+
+fn is_read(result: io::Result<()>) -> Result<bool> {
+    let read = result.is_ok();
+    written(result).map(|()| read)
+}
+
 /// Writes a value as JSON on lines of its own.
 pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
     let mut json = serde_json::to_string_pretty(value).map_err(|cause| {
