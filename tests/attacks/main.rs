@@ -45,6 +45,7 @@ mod trust_root;
 #[expect(dead_code, reason = "the tests of the command use the rest")]
 mod desk;
 mod entries;
+mod monitor;
 mod trust;
 
 // The host itself.
