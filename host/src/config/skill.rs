@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::recovery::{self, RecoveryTable};
 use super::admission::{BudgetTable, Positive, SkillKeys, ToolKeys};
+use super::recovery::{self, RecoveryTable};
 use super::secret::{self, CredentialTable, SecretSource};
 use super::trust::Page;
 use crate::admission::screening::Kind;
