@@ -167,6 +167,7 @@ struct Document {
     capacity: CapacityTable,
     #[serde(default)]
     recovery: RecoveryTable,
+    #[serde(default)]
     principal: BTreeMap<String, Spanned<PrincipalTable>>,
     #[serde(default)]
     screening: ScreeningTable,
