@@ -13,6 +13,7 @@ pub mod invocation;
 mod registry;
 pub mod admission;
 pub mod policy;
+pub mod consent;
 pub mod artifact;
 pub mod verify;
 pub mod lock;

@@ -10,6 +10,7 @@ use crate::admission::Schemas;
 use crate::answer::SkillInfo;
 use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
+use crate::consent::Stamp;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::policy::limits::Limits;
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub(crate) schemas: Arc<BTreeMap<ToolName, Schemas>>,
     pub(crate) recovery: Arc<Rules>,
     pub(crate) granted: Arc<Result<Granted, Denied>>,
+    /// Which state of the grants file that was made from.
+    pub(crate) consent: Stamp,
     pub(crate) settings: Arc<Map<String, Value>>,
     pub(crate) environment: Arc<[(String, String)]>,
     /// What lies in its place now and was not approved.

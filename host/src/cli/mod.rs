@@ -8,11 +8,13 @@ mod cache;
 mod completions;
 mod deny;
 mod doctor;
+mod grants;
 mod inspect;
 mod keys;
 mod list;
 mod lock;
 mod options;
+mod policy;
 mod process;
 mod report;
 mod run;
@@ -158,6 +160,14 @@ enum Command {
     State(state::State),
     /// Show how skills differ from those that you approved, and approve them
     Lock(lock::Lock),
+    /// Show what a skill wants, what it was granted, and what it gets
+    Permissions(grants::Permissions),
+    /// Grant a skill something that it asks for, as it is signed and declared now
+    Grant(grants::Grant),
+    /// Take back what was granted with `skillhost grant`
+    Revoke(grants::Revoke),
+    /// Check whether everything holds that the configuration requires of skills
+    Policy(policy::Policy),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
     Serve(serve::Serve),
     /// Look after the compiled code that is kept, so that skills need not be compiled at each start
@@ -297,6 +307,10 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::List(command) => command.execute(&session),
         Command::State(command) => command.execute(&session),
         Command::Lock(command) => command.execute(&session),
+        Command::Permissions(command) => command.execute(&session),
+        Command::Grant(command) => command.execute(&session),
+        Command::Revoke(command) => command.execute(&session),
+        Command::Policy(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
         Command::Audit(command) => command.execute(&session),
@@ -325,6 +339,10 @@ impl Command {
             Self::List(command) => command.json,
             Self::State(command) => command.json(),
             Self::Lock(command) => command.json,
+            Self::Permissions(command) => command.json,
+            Self::Grant(command) => command.json,
+            Self::Revoke(command) => command.json,
+            Self::Policy(command) => command.json(),
             Self::Cache(command) => command.json(),
             Self::Audit(command) => command.json(),
             Self::Suspend(command) => command.json,

@@ -145,6 +145,11 @@ impl Session {
         }
     }
 
+    /// Judges files at rest as `run` would.
+    pub(super) fn running_verifier(&self) -> Result<Verifier> {
+        judge_by(self.own_trust()?)
+    }
+
     /// Judges files at rest as `serve` would.
     pub(super) fn serving_verifier(&self) -> Result<Verifier> {
         judge_by(self.trust()?)
@@ -164,7 +169,7 @@ impl Session {
     }
 
     /// What belongs to the host and to no skill.
-    fn private_places(&self) -> Vec<PathBuf> {
+    pub(super) fn private_places(&self) -> Vec<PathBuf> {
         let files = self
             .config
             .secrets
@@ -192,6 +197,8 @@ impl Session {
         setup.danger_override = Override::from_environment();
         setup.limits = self.config.limits;
         setup.ceilings.clone_from(&self.config.ceilings);
+        setup.requirements.clone_from(&self.config.requirements);
+        setup.consents = Some(self.grants_file());
         setup.capacity = self.config.capacity;
         setup.recovery = self.config.recovery.clone();
         setup.admission = self.config.admission.clone();

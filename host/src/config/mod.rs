@@ -10,6 +10,7 @@ mod monitor;
 mod places;
 mod read;
 mod recovery;
+mod requirements;
 mod secret;
 mod sink;
 mod skill;
@@ -32,8 +33,9 @@ pub use self::development::Override;
 pub(crate) use self::environment::Variables;
 use self::monitor::MonitorTable;
 pub use self::places::Places;
-pub(crate) use self::read::{Unreadable, read_bounded, read_trusted};
+pub(crate) use self::read::{Unreadable, read_bounded, read_trusted, read_unlinked};
 use self::recovery::RecoveryTable;
+use self::requirements::{LevelTable, PolicyTable};
 pub use self::secret::SecretSource;
 use self::sink::{MetricsTable, SinkTable};
 use self::skill::SkillTable;
@@ -48,7 +50,9 @@ use crate::event::sink::SinkSettings;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
 use crate::metrics::MetricsSettings;
+use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::{self, Limits, LimitsChange};
+use crate::policy::requirement::Requirements;
 use crate::recovery::RecoveryChange;
 use crate::verify::TrustLevel;
 
@@ -63,8 +67,10 @@ pub struct Config {
     pub trust: Option<TrustSettings>,
     /// Limits of every call.
     pub limits: Limits,
-    /// Limits that no skill of a level of trust goes beyond.
-    pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
+    /// What no skill of a level of trust goes beyond.
+    pub ceilings: BTreeMap<TrustLevel, LevelCeiling>,
+    /// What is required of every skill.
+    pub requirements: Requirements,
     /// What all calls together may take.
     pub capacity: Capacity,
     /// How often tools are tried.
@@ -135,8 +141,9 @@ impl Config {
             ceilings: document
                 .trust_level
                 .into_iter()
-                .map(|(level, table)| (level, table.limits))
+                .map(|(level, table)| (level, table.read()))
                 .collect(),
+            requirements: document.policy.read(),
             capacity: document.capacity.read(),
             recovery: document.recovery.read_for_all().map_err(invalid)?,
             admission: admission::read(document.principal, document.screening, &page)?,
@@ -164,6 +171,8 @@ struct Document {
     #[serde(default, rename = "trust-level")]
     trust_level: BTreeMap<TrustLevel, LevelTable>,
     #[serde(default)]
+    policy: PolicyTable,
+    #[serde(default)]
     capacity: CapacityTable,
     #[serde(default)]
     recovery: RecoveryTable,
@@ -186,12 +195,6 @@ struct Document {
     secret: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     skill: BTreeMap<SkillName, SkillTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LevelTable {
-    limits: LimitsChange,
 }
 
 #[derive(Default, Deserialize)]
@@ -287,8 +290,8 @@ mod tests {
         assert_eq!(policy.grant.limits.fuel, Some(7));
         let tool = policy.grant.tools.values().next().unwrap();
         assert_eq!(tool.timeout, Some(Duration::from_secs(2)));
-        let ceiling = config.ceilings[&TrustLevel::Unsigned];
-        assert_eq!(ceiling.memory, Some(1 << 20));
+        let ceiling = &config.ceilings[&TrustLevel::Unsigned];
+        assert_eq!(ceiling.limits.memory, Some(1 << 20));
         let capacity = config.capacity;
         assert_eq!((capacity.calls, capacity.wait.as_secs()), (3, 1));
         assert_eq!(capacity.queue, Capacity::default().queue);

@@ -5,6 +5,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 use crate::error::{Error, Kind, Result};
 
 /// Why a file that decides what runs is not read.
@@ -14,13 +17,30 @@ pub(crate) enum Unreadable {
     File(io::Error),
     /// Somebody else may write it.
     Exposed,
+    /// It is a link, which could lead to where somebody else writes.
+    Linked,
 }
 
 /// Reads a file that decides what runs, of at most `max` bytes: only this user
 /// and root may be able to write it. What is checked is the file that is read.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
+    read_checked(path, max, OFlags::empty())
+}
+
+/// Likewise, where the file itself must lie: it is written by this program and
+/// by nobody who would link to another.
+pub(crate) fn read_unlinked(path: &Path, max: u64) -> Result<String, Unreadable> {
+    read_checked(path, max, OFlags::NOFOLLOW).map_err(|unreadable| match unreadable {
+        Unreadable::File(cause) if cause.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Unreadable::Linked
+        }
+        other => other,
+    })
+}
+
+fn read_checked(path: &Path, max: u64, flags: OFlags) -> Result<String, Unreadable> {
     check_folder(path)?;
-    let file = open(path).map_err(Unreadable::File)?;
+    let file = open_with(path, flags).map_err(Unreadable::File)?;
     if is_exposed(&file.metadata().map_err(Unreadable::File)?) {
         return Err(Unreadable::Exposed);
     }
@@ -53,9 +73,13 @@ pub(super) fn is_exposed(metadata: &fs::Metadata) -> bool {
 
 /// Opens a regular file; a pipe is not waited for.
 pub(super) fn open(path: &Path) -> io::Result<fs::File> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    open_with(path, OFlags::empty())
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<fs::File> {
+    let flags = i32::try_from((flags | OFlags::NONBLOCK).bits()).unwrap_or_default();
     let mut options = fs::File::options();
-    let file = options.read(true).custom_flags(nonblocking).open(path)?;
+    let file = options.read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }
@@ -85,6 +109,11 @@ impl Unreadable {
                 "Make it and its folder your own, and run `chmod go-w {path} {}`.",
                 folder.display()
             )),
+            Self::Linked => Error::new(
+                Kind::ConfigInsecure,
+                format!("The {what} {path} is a link, which could be made to mean another file."),
+            )
+            .with_hint(format!("Put the file itself at {path}.")),
         }
     }
 }

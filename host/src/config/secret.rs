@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use http::HeaderName;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 use zeroize::Zeroizing;
@@ -17,8 +16,8 @@ use super::read::{Unreadable, check_folder, is_exposed, open};
 use super::trust::Page;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::SecretName;
-use crate::policy::origin::Origin;
-use crate::policy::secret::{CredentialGrant, Place, may_carry_credentials};
+use crate::policy::secret::{CredentialGrant, Place, credential_origin};
+pub(super) use crate::policy::secret::{header_name, header_prefix};
 use crate::secret::{MAX_SECRET, Secret, Secrets};
 
 /// Where the host reads a secret. Never a value: configurations are shown,
@@ -74,72 +73,14 @@ pub(super) struct CredentialTable {
     query: Option<String>,
 }
 
-/// Headers that shape a message or choose who answers it.
-const NOT_FOR_CREDENTIALS: [&str; 8] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl CredentialTable {
     pub(super) fn read(self) -> Result<CredentialGrant, String> {
-        if self.origin.contains('*') {
-            return Err("a credential is for one origin; write it without `*`".to_owned());
-        }
-        let origin = Origin::of(&self.origin)?;
-        if origin.to_string() != self.origin.trim_end_matches('/') {
-            return Err(format!(
-                "write the origin as `{origin}`: scheme, host and port, and nothing behind"
-            ));
-        }
-        if !may_carry_credentials(&origin) {
-            return Err(format!(
-                "{origin} would be sent the credential in the clear; use https, or an address of this machine"
-            ));
-        }
         Ok(CredentialGrant {
             secret: self.secret,
-            origin,
-            place: place(self.header, self.prefix, self.query)?,
+            origin: credential_origin(&self.origin)?,
+            place: Place::of(self.header, self.prefix, self.query)?,
         })
     }
-}
-
-fn place(
-    header: Option<String>,
-    prefix: Option<String>,
-    query: Option<String>,
-) -> Result<Place, String> {
-    match (header, prefix, query) {
-        (Some(name), prefix, None) => Ok(Place::Header {
-            name: header_name(&name)?,
-            prefix: header_prefix(prefix.unwrap_or_default())?,
-        }),
-        (None, None, Some(key)) if !key.is_empty() => Ok(Place::Query { key }),
-        _ => Err("a credential stands in a `header`, with or without a `prefix`, or in a `query`; name one of them".to_owned()),
-    }
-}
-
-pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
-    let name: HeaderName = text
-        .parse()
-        .map_err(|_cause| format!("{text:?} is no name of a header"))?;
-    if NOT_FOR_CREDENTIALS.contains(&name.as_str()) {
-        return Err(format!("the header `{name}` is no place for a credential"));
-    }
-    Ok(name)
-}
-
-pub(super) fn header_prefix(text: String) -> Result<String, String> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Ok(text);
-    }
-    Err("the `prefix` holds a character that no header has".to_owned())
 }
 
 /// A secret that a skill is to get, which must be one of `[secret]`.

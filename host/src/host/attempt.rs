@@ -246,11 +246,13 @@ impl Host {
     }
 
     /// Whether what was verified still stands: the generation of trust, the
-    /// verdict's end, the clock, and the files on disk. The last look before a
-    /// guest runs; [`invoke`](Self::invoke) takes it by itself.
+    /// verdict's end, the clock, the files on disk, and what was granted. The
+    /// last look before a guest runs; [`invoke`](Self::invoke) takes it by itself.
     #[must_use]
     pub fn upholds(&self, loaded: &Loaded) -> bool {
-        self.authority.upholds(loaded.verdict()) && loaded.is_unchanged()
+        self.authority.upholds(loaded.verdict())
+            && loaded.is_unchanged()
+            && self.consents.upholds(loaded.consent)
     }
 
     /// Each use of the development override is an event.

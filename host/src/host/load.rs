@@ -11,7 +11,8 @@ use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
 use crate::manifest::{Manifest, SkillName, section};
-use crate::policy::{self, Denied};
+use crate::policy::ceiling::Ceiling;
+use crate::policy::{self, Denied, OperatorGrant};
 use crate::recovery::Rules;
 use crate::registry::{self, Granted, Loaded};
 use crate::sandbox::{Entrusted, Kept, Mounts};
@@ -86,10 +87,13 @@ impl Host {
                     "A verdict is about other bytes than were judged.",
                 )
             })?;
-            if verified.verdict().level() != current.verdict().level() {
-                let granted = self.grant(&current.manifest, verified.verdict(), Some(current))?;
-                renewed.granted = Arc::new(granted);
+            let same_level = verified.verdict().level() == current.verdict().level();
+            if !same_level || !self.consents.upholds(current.consent) {
+                self.grant_anew(&mut renewed, current, subject)?;
             }
+            let (path, manifest) = (&renewed.path, &renewed.manifest);
+            let granted = &renewed.granted;
+            self.check_requirements(path, manifest, renewed.verdict(), granted, subject)?;
             Ok(renewed)
         });
         let loaded = renewed.map_err(|error| self.rejected(&trail, error))?;
@@ -155,7 +159,10 @@ impl Host {
             })
             .collect::<Result<_>>()?;
         let settings = admission::settings(&manifest, &policy.settings)?;
-        let granted = self.grant(&manifest, verified.verdict(), known)?;
+        let verdict = verified.verdict();
+        let (operator, consent) = self.granted_to(&manifest, verdict, &trail.subject)?;
+        let granted = self.grant(&manifest, verdict, &operator, known)?;
+        self.check_requirements(path, &manifest, verdict, &granted, &trail.subject)?;
         let rules = known.map(|known| &*known.recovery);
         let recovery = Rules::new(&manifest, &policy.recovery, &self.recovery, rules)?;
         let start = self.clock.monotonic();
@@ -172,6 +179,7 @@ impl Host {
             schemas: Arc::new(schemas),
             recovery: Arc::new(recovery),
             granted: Arc::new(granted),
+            consent,
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
             passed_over: None,
@@ -180,26 +188,25 @@ impl Host {
         Ok((loaded, compile_ms))
     }
 
-    fn policy_of(&self, skill: &SkillName) -> &SkillPolicy {
+    pub(super) fn policy_of(&self, skill: &SkillName) -> &SkillPolicy {
         self.skills.get(skill).unwrap_or(&self.others)
     }
 
     /// What the skill may use, as far as it is trusted, with all that it names
     /// open and its secrets at hand.
-    fn grant(
+    pub(super) fn grant(
         &self,
         manifest: &Manifest,
         verdict: &Verdict,
+        operator: &OperatorGrant,
         known: Option<&Loaded>,
     ) -> Result<Result<Granted, Denied>> {
-        let policy = self.policy_of(&manifest.name);
-        let grant = match policy::decide(manifest, &policy.grant, &self.limits) {
+        let level = verdict.level();
+        let denied = &self.requirements.denied;
+        let ceiling = Ceiling::of(level, self.ceilings.get(&level), denied);
+        let grant = match policy::decide(manifest, operator, &self.limits, &ceiling) {
             Ok(grant) => grant,
             Err(denied) => return Ok(Err(denied)),
-        };
-        let grant = match self.ceilings.get(&verdict.level()) {
-            Some(ceiling) => grant.narrowed(ceiling),
-            None => grant,
         };
         for limits in grant.each_limits() {
             self.admission.check_fits(limits)?;

@@ -3,6 +3,7 @@
 mod attempt;
 mod breaking;
 mod chain;
+mod grant;
 mod load;
 mod loading;
 mod numbers;
@@ -25,6 +26,7 @@ use crate::admission::rules::{AdmissionRules, SkillRules};
 use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
+use crate::consent::Book;
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
 use crate::event::monitor::{Monitor, Rules};
@@ -33,7 +35,9 @@ use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
 use crate::policy::OperatorGrant;
-use crate::policy::limits::{Limits, LimitsChange};
+use crate::policy::ceiling::LevelCeiling;
+use crate::policy::limits::Limits;
+use crate::policy::requirement::Requirements;
 use crate::recovery::{self, Breakers, LastGood, RecoveryChange, SkillRecovery};
 use crate::registry::{Loaded, Registry};
 use crate::sandbox::network::gateway::{Gateway, OwnListener};
@@ -70,8 +74,12 @@ pub struct Setup {
     pub danger_override: Override,
     /// Limits of every call, unless a skill's policy says otherwise.
     pub limits: Limits,
-    /// Limits that no skill of a level of trust goes beyond.
-    pub ceilings: BTreeMap<TrustLevel, LimitsChange>,
+    /// What no skill of a level of trust goes beyond.
+    pub ceilings: BTreeMap<TrustLevel, LevelCeiling>,
+    /// What is required of every skill.
+    pub requirements: Requirements,
+    /// Where `skillhost grant` keeps what it granted; none: nowhere.
+    pub consents: Option<PathBuf>,
     /// What all calls together may take.
     pub capacity: Capacity,
     /// What each caller may do, and what arguments are searched for.
@@ -120,6 +128,8 @@ impl Setup {
             danger_override: Override::NONE,
             limits: Limits::default(),
             ceilings: BTreeMap::new(),
+            requirements: Requirements::default(),
+            consents: None,
             capacity: Capacity::default(),
             admission: AdmissionRules::default(),
             recovery: RecoveryChange::default(),
@@ -152,7 +162,9 @@ pub struct Host {
     descriptors: Descriptors,
     loading: Loading,
     limits: Limits,
-    ceilings: BTreeMap<TrustLevel, LimitsChange>,
+    ceilings: BTreeMap<TrustLevel, LevelCeiling>,
+    requirements: Requirements,
+    consents: Book,
     skills: BTreeMap<SkillName, SkillPolicy>,
     others: SkillPolicy,
     recovery: RecoveryChange,
@@ -196,6 +208,7 @@ impl Host {
             Arc::clone(&clock),
         )?;
         numbers::observe(events.metrics(), &admission, &compiler);
+        let consents = Book::open(setup.consents, Arc::clone(&clock), Arc::clone(&events))?;
         Ok(Self {
             authority: Authority::open(
                 setup.trust,
@@ -213,6 +226,8 @@ impl Host {
             loading: Loading::default(),
             limits: setup.limits,
             ceilings: setup.ceilings,
+            requirements: setup.requirements,
+            consents,
             skills: setup.skills,
             others: setup.others,
             recovery: setup.recovery,

@@ -17,7 +17,8 @@ use crate::time::millis;
 ///
 /// The order in which an author wrote things is no part of it. Texts are kept
 /// whole: a change behind the point where they were cut would not be seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Definition {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) description: String,

@@ -93,6 +93,24 @@ impl Release {
     }
 }
 
+impl Release {
+    /// How it differs from what those signed and declared.
+    #[must_use]
+    pub(crate) fn differs_from(
+        &self,
+        signers: &BTreeSet<SignerName>,
+        declared: &Definition,
+    ) -> Vec<Change> {
+        let before = Self {
+            signers: signers.clone(),
+            ..self.clone()
+        };
+        let mut changes = self::signers(&before, self);
+        changes.extend(diff::definitions(declared, &self.definition));
+        changes
+    }
+}
+
 /// The skills that were approved. Several versions of one skill may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {

@@ -118,6 +118,25 @@ pub struct Capabilities {
     pub state: Option<State>,
 }
 
+impl Capabilities {
+    /// The same, none of which the skill cannot do without: for whoever asks
+    /// what it gets, whether that is enough or not.
+    #[must_use]
+    pub fn all_optional(mut self) -> Self {
+        let parts = [
+            self.filesystem.as_mut().map(|it| &mut it.optional),
+            self.http.as_mut().map(|it| &mut it.optional),
+            self.sockets.as_mut().map(|it| &mut it.optional),
+            self.state.as_mut().map(|it| &mut it.optional),
+        ];
+        let secrets = self.secrets.values_mut().map(|it| &mut it.optional);
+        for optional in parts.into_iter().flatten().chain(secrets) {
+            *optional = true;
+        }
+        self
+    }
+}
+
 /// The wish to see directories of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -164,18 +164,14 @@ fn sockets(
     of: impl Fn(&crate::manifest::Sockets) -> &Vec<EndpointWish>,
     endpoint: &Endpoint,
 ) -> (bool, Option<String>) {
-    let wishes = wanted.sockets.iter().flat_map(of);
+    let wishes: Vec<&EndpointWish> = wanted.sockets.iter().flat_map(of).collect();
     (
-        wishes.clone().any(|wish| wish.covers(endpoint)),
-        listed(what, wishes),
+        wishes.iter().any(|wish| wish.covers(endpoint)),
+        listed(what, wishes.iter()),
     )
 }
 
-fn credential(
-    wanted: &Capabilities,
-    name: &SecretName,
-    origin: &Origin,
-) -> (bool, Option<String>) {
+fn credential(wanted: &Capabilities, name: &SecretName, origin: &Origin) -> (bool, Option<String>) {
     let wish = wanted.secrets.get(name);
     let wish = wish.filter(|wish| wish.usage == SecretUse::Inject);
     let rule = wish.and_then(|wish| wish.origin.as_ref());
@@ -275,7 +271,9 @@ fn place(options: &str) -> Result<Place, String> {
         return Place::of(None, None, Some(key.to_owned()));
     }
     let header = options.strip_prefix("header=").ok_or_else(|| {
-        format!("`{options}` is neither `header=NAME`, with or without `,prefix=TEXT`, nor `query=KEY`")
+        format!(
+            "`{options}` is neither `header=NAME`, with or without `,prefix=TEXT`, nor `query=KEY`"
+        )
     })?;
     match header.split_once(",prefix=") {
         Some((name, prefix)) => Place::of(Some(name.to_owned()), Some(prefix.to_owned()), None),

@@ -4,28 +4,41 @@
 //! Pure: no I/O, no clock. [`decide`] judges in this order, and the first
 //! refusal ends it:
 //!
-//! 1. Each capability that the manifest wants and does not call optional must
+//! 1. What the ceiling leaves out is not granted, so a skill that cannot do
+//!    without it is refused before anybody is asked for a grant.
+//! 2. Each capability that the manifest wants and does not call optional must
 //!    be granted at least in part: a skill that cannot work is not started.
-//! 2. What is granted is what both the manifest wants and the operator allows;
-//!    what only one of them names is left out.
-//! 3. Limits are the operator's (the tool's before the skill's before the
-//!    host's), narrowed to what the author holds to be enough.
+//! 3. What is granted is what both the manifest wants and the operator allows;
+//!    what only one of them names is left out, and so is what is above the
+//!    ceiling.
+//! 4. Limits are the operator's (the tool's before the skill's before the
+//!    host's), narrowed to what the author holds to be enough and to the
+//!    ceiling.
 
 pub mod address;
+pub mod capability;
+pub mod ceiling;
 pub mod directory;
 pub mod endpoint;
 pub mod limits;
 pub mod origin;
+pub(crate) mod remedy;
+pub mod requirement;
+pub mod right;
 pub mod secret;
+pub(crate) mod wish;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use self::directory::{Access, DirectoryGrant};
+use self::capability::Capability;
+use self::ceiling::Ceiling;
+use self::directory::DirectoryGrant;
 use self::endpoint::{Endpoint, EndpointWish, ListenAddress};
 use self::limits::{Limits, LimitsChange};
 use self::origin::OriginRule;
 use self::secret::{CredentialGrant, SecretGrants};
-use crate::manifest::{Filesystem, Http, Manifest, SecretName, Sockets, State, ToolName};
+use crate::manifest::{Capabilities, Manifest, SecretName, Sockets, State, ToolName};
 
 /// What the operator allows one skill. The default allows nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -79,9 +92,15 @@ pub struct Grant {
     limits: Limits,
     tools: BTreeMap<ToolName, Limits>,
     unused: Vec<String>,
+    wanted: Arc<Capabilities>,
 }
 
 impl Grant {
+    /// What the skill asks for, which is more than it gets.
+    pub(crate) const fn wanted(&self) -> &Arc<Capabilities> {
+        &self.wanted
+    }
+
     /// Directories, with no more access than both sides allow.
     #[must_use]
     pub fn directories(&self) -> &[DirectoryGrant] {
@@ -151,6 +170,21 @@ impl Grant {
         self
     }
 
+    /// Each capability that the skill gets.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<Capability> {
+        let granted = OperatorGrant {
+            directories: self.directories.clone(),
+            http: self.http.clone(),
+            sockets: self.sockets.clone().unwrap_or_default(),
+            credentials: self.secrets.credentials.clone(),
+            reveal: self.secrets.reveal.clone(),
+            state: self.state,
+            ..OperatorGrant::default()
+        };
+        granted.capabilities()
+    }
+
     /// Grants of the operator that the skill does not ask for, in words.
     #[must_use]
     pub fn unused(&self) -> &[String] {
@@ -169,8 +203,23 @@ pub struct Denied {
     pub grant: String,
 }
 
-/// What `manifest` gets of what the operator allows.
+/// What `manifest` gets of what the operator allows, under a ceiling.
+///
+/// # Errors
+///
+/// The first capability that the skill cannot do without and does not get.
 pub fn decide(
+    manifest: &Manifest,
+    operator: &OperatorGrant,
+    host: &Limits,
+    ceiling: &Ceiling,
+) -> Result<Grant, Denied> {
+    ceiling.check(manifest)?;
+    ceiling.narrow(intersection(manifest, operator, host)?, manifest)
+}
+
+/// What both the manifest wants and the operator allows.
+fn intersection(
     manifest: &Manifest,
     operator: &OperatorGrant,
     host: &Limits,
@@ -198,6 +247,7 @@ pub fn decide(
         limits: limits.narrowed(&manifest.limits),
         tools: operator.tools.iter().map(tool).collect(),
         unused,
+        wanted: Arc::new(manifest.capabilities.clone()),
     })
 }
 
@@ -223,7 +273,7 @@ fn directories(
         return Ok(Vec::new());
     };
     if operator.directories.is_empty() && !wanted.optional {
-        return Err(no_directory(manifest, wanted));
+        return Err(remedy::no_directory(manifest, wanted));
     }
     let narrowed = |grant: &DirectoryGrant| DirectoryGrant {
         access: grant.access.min(wanted.access),
@@ -252,7 +302,7 @@ fn http(
         return Ok((granted, Vec::new()));
     };
     if granted.is_empty() && !wanted.optional {
-        return Err(no_origin(manifest, wanted));
+        return Err(remedy::no_origin(manifest, wanted));
     }
     Ok((granted, wanted.methods.clone()))
 }
@@ -286,7 +336,7 @@ fn sockets(
     };
     match wanted {
         Some(wanted) if granted.is_empty() && !wanted.optional => {
-            Err(no_endpoint(manifest, wanted))
+            Err(remedy::no_endpoint(manifest, wanted))
         }
         wanted => Ok(wanted.map(|_| granted)),
     }
@@ -315,108 +365,12 @@ fn state(
     match (&manifest.capabilities.state, operator.state) {
         (Some(_), granted @ true) => Ok(granted),
         (Some(State { optional, .. }), false) if *optional => Ok(false),
-        (Some(wanted), false) => Err(no_state(manifest, wanted)),
+        (Some(wanted), false) => Err(remedy::no_state(manifest, wanted)),
         (None, granted) => {
             unused.extend(granted.then(|| "state".to_owned()));
             Ok(false)
         }
     }
-}
-
-fn no_directory(manifest: &Manifest, wanted: &Filesystem) -> Denied {
-    let (suffix, access) = match wanted.access {
-        Access::ReadOnly => ("", "read"),
-        Access::ReadWrite => (":rw", "read and write"),
-    };
-    Denied {
-        capability: "filesystem",
-        message: format!(
-            "{} wants to {access} files and was granted no directory: {}.",
-            manifest.name,
-            reason(&wanted.reason)
-        ),
-        grant: format!(
-            "`--allow-dir DIR{suffix}`, or `directories = [\"DIR:/{suffix}\"]` under `[skill.{}]` in skillhost.toml",
-            manifest.name
-        ),
-    }
-}
-
-fn no_origin(manifest: &Manifest, wanted: &Http) -> Denied {
-    let exact: Vec<String> = wanted
-        .origins
-        .iter()
-        .filter(|it| it.is_exact())
-        .map(ToString::to_string)
-        .collect();
-    let example = exact.first().map_or("https://HOST", String::as_str);
-    Denied {
-        capability: "http",
-        message: format!(
-            "{} wants to send HTTP requests and was granted no origin: {}.",
-            manifest.name,
-            reason(&wanted.reason)
-        ),
-        grant: http_grant(manifest.name.as_str(), example),
-    }
-}
-
-fn no_endpoint(manifest: &Manifest, wanted: &Sockets) -> Denied {
-    let (kind, example) = match (
-        wanted.tcp.first(),
-        wanted.udp.first(),
-        wanted.listen.first(),
-    ) {
-        (Some(tcp), _, _) => ("tcp", tcp.to_string()),
-        (None, Some(udp), _) => ("udp", udp.to_string()),
-        (None, None, Some(listen)) => ("listen", listen.to_string()),
-        (None, None, None) => ("tcp", "*:PORT".to_owned()),
-    };
-    Denied {
-        capability: "sockets",
-        message: format!(
-            "{} wants raw connections and was granted none: {}.",
-            manifest.name,
-            reason(&wanted.reason)
-        ),
-        grant: socket_grant(
-            manifest.name.as_str(),
-            kind,
-            &example.replacen('*', "HOST", 1),
-        ),
-    }
-}
-
-/// How to allow `skill` one more raw connection of a kind: `tcp`, `udp` or
-/// `listen`.
-pub(crate) fn socket_grant(skill: &str, kind: &str, endpoint: &str) -> String {
-    format!(
-        "`--allow-{kind} {endpoint}`, or `{kind} = [\"{endpoint}\"]` under `[skill.{skill}]` in skillhost.toml"
-    )
-}
-
-fn no_state(manifest: &Manifest, wanted: &State) -> Denied {
-    Denied {
-        capability: "state",
-        message: format!(
-            "{} wants to keep something from call to call and was not granted to: {}.",
-            manifest.name,
-            reason(&wanted.reason)
-        ),
-        grant: state_grant(manifest.name.as_str()),
-    }
-}
-
-/// How to allow `skill` to keep something.
-pub(crate) fn state_grant(skill: &str) -> String {
-    format!("`--allow-state`, or `state = true` under `[skill.{skill}]` in skillhost.toml")
-}
-
-/// How to allow `skill` one more origin.
-pub(crate) fn http_grant(skill: &str, origin: &str) -> String {
-    format!(
-        "`--allow-http {origin}`, or `http = [\"{origin}\"]` under `[skill.{skill}]` in skillhost.toml"
-    )
 }
 
 /// The author's reason as the end of a sentence.

@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::address::is_metadata_host;
 use super::endpoint::no_metadata;
+use super::right::Right;
 
 /// The longest name, in bytes.
 const MAX_HOST_NAME: usize = 253;
@@ -203,6 +204,16 @@ impl OriginRule {
     #[must_use]
     pub const fn is_exact(&self) -> bool {
         matches!(self.host, HostRule::Exact(_))
+    }
+
+    /// What it takes to use it: a pattern is another right than a name.
+    #[must_use]
+    pub const fn right(&self) -> Right {
+        if self.is_exact() {
+            Right::Http
+        } else {
+            Right::HttpWildcard
+        }
     }
 
     /// What both rules allow, if anything.

@@ -10,9 +10,7 @@ use super::directory::Access;
 /// One kind of capability. Of two that stand in for each other the wider one
 /// holds the narrower: who may write may read, and who may use patterns of
 /// origins may name one.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Right {
     /// Reading in directories of the host.

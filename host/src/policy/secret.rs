@@ -8,7 +8,8 @@ use http::HeaderName;
 use url::Host;
 
 use super::origin::{Origin, Scheme};
-use super::{Denied, OperatorGrant, reason};
+use super::remedy::no_secret;
+use super::{Denied, OperatorGrant};
 use crate::manifest::{Manifest, SecretName, SecretUse, SecretWish};
 
 /// A secret that the host adds to requests to one origin.
@@ -37,6 +38,93 @@ pub enum Place {
         /// The key.
         key: String,
     },
+}
+
+/// Headers that shape a message or choose who answers it.
+const NOT_FOR_CREDENTIALS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Place {
+    /// `Authorization: Bearer VALUE` (RFC 6750, section 2.1), which most services
+    /// want.
+    #[must_use]
+    pub fn bearer() -> Self {
+        Self::Header {
+            name: http::header::AUTHORIZATION,
+            prefix: "Bearer ".to_owned(),
+        }
+    }
+
+    /// A header, with or without a prefix, or the key of a query.
+    ///
+    /// # Errors
+    ///
+    /// In a sentence, if it is neither or both, or cannot be.
+    pub fn of(
+        header: Option<String>,
+        prefix: Option<String>,
+        query: Option<String>,
+    ) -> Result<Self, String> {
+        match (header, prefix, query) {
+            (Some(name), prefix, None) => Ok(Self::Header {
+                name: header_name(&name)?,
+                prefix: header_prefix(prefix.unwrap_or_default())?,
+            }),
+            (None, None, Some(key)) if !key.is_empty() => Ok(Self::Query { key }),
+            _ => Err("a credential stands in a `header`, with or without a `prefix`, or in a `query`; name one of them".to_owned()),
+        }
+    }
+}
+
+/// The name of a header that the host adds; one that shapes the message is none.
+pub(crate) fn header_name(text: &str) -> Result<HeaderName, String> {
+    let name: HeaderName = text
+        .parse()
+        .map_err(|_cause| format!("{text:?} is no name of a header"))?;
+    if NOT_FOR_CREDENTIALS.contains(&name.as_str()) {
+        return Err(format!("the header `{name}` is no place for a credential"));
+    }
+    Ok(name)
+}
+
+/// What stands in a header before a secret.
+pub(crate) fn header_prefix(text: String) -> Result<String, String> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(text);
+    }
+    Err("the `prefix` holds a character that no header has".to_owned())
+}
+
+/// The one origin that a credential is for.
+///
+/// # Errors
+///
+/// In a sentence: it is a pattern, is not written as it is understood, or would
+/// be sent the credential in the clear.
+pub fn credential_origin(text: &str) -> Result<Origin, String> {
+    if text.contains('*') {
+        return Err("a credential is for one origin; write it without `*`".to_owned());
+    }
+    let origin = Origin::of(text)?;
+    if origin.to_string() != text.trim_end_matches('/') {
+        return Err(format!(
+            "write the origin as `{origin}`: scheme, host and port, and nothing behind"
+        ));
+    }
+    if !may_carry_credentials(&origin) {
+        return Err(format!(
+            "{origin} would be sent the credential in the clear; use https, or an address of this machine"
+        ));
+    }
+    Ok(origin)
 }
 
 /// Whether a credential may be sent to that origin: over TLS, or to this
@@ -108,40 +196,4 @@ impl SecretGrants {
             }
         }
     }
-}
-
-fn no_secret(manifest: &Manifest, name: &SecretName, wish: &SecretWish) -> Denied {
-    let skill = manifest.name.as_str();
-    let reason = reason(&wish.reason);
-    let (message, grant) = match &wish.origin {
-        Some(origin) => (
-            format!(
-                "{skill} wants the credential `{name}` for requests to {origin} and was given none: {reason}."
-            ),
-            credential_grant(skill, name.as_str(), &origin.to_string()),
-        ),
-        None => (
-            format!("{skill} wants to read the secret `{name}` and was not shown it: {reason}."),
-            reveal_grant(skill, name.as_str()),
-        ),
-    };
-    Denied {
-        capability: "secrets",
-        message,
-        grant,
-    }
-}
-
-/// How to give `skill` a credential.
-pub(crate) fn credential_grant(skill: &str, name: &str, origin: &str) -> String {
-    format!(
-        "`credentials.{name} = {{ secret = \"SECRET\", origin = \"{origin}\", header = \"Authorization\", prefix = \"Bearer \" }}` under `[skill.{skill}]`, and `[secret.SECRET]`, in skillhost.toml"
-    )
-}
-
-/// How to let `skill` read a secret.
-pub(crate) fn reveal_grant(skill: &str, name: &str) -> String {
-    format!(
-        "`reveal.{name} = \"SECRET\"` under `[skill.{skill}]`, and `[secret.SECRET]`, in skillhost.toml"
-    )
 }

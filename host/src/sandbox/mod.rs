@@ -166,15 +166,12 @@ fn interrupt_at(
 impl State {
     fn new(parts: Parts<'_>) -> Self {
         let limits = parts.limits;
+        let observer = parts.observer.of_skill_that_wants(parts.grant.wanted());
         let meter = Meter::new(limits);
         let clock = clock::Coarse::start();
         let stdout = Capture::new(limits.stdout);
         let stderr = Capture::new(limits.stderr);
-        let reach = Reach::new(
-            Arc::clone(parts.gateway),
-            meter.clone(),
-            parts.observer.clone(),
-        );
+        let reach = Reach::new(Arc::clone(parts.gateway), meter.clone(), observer.clone());
         let raw = parts.grant.sockets();
         let raw = raw.map(|grant| Arc::new(Sockets::new(grant, reach.clone())));
         let mut wasi = WasiCtxBuilder::new();
@@ -210,7 +207,7 @@ impl State {
             settings: Arc::clone(parts.settings),
             entrusted: Arc::clone(parts.entrusted),
             kept: parts.kept.clone(),
-            observer: parts.observer,
+            observer,
             meter,
             stdout,
             stderr,

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::Error;
 use crate::event::{Event, Events, Subject};
+use crate::manifest::Capabilities;
 use crate::manifest::text::one_line;
+use crate::policy::remedy;
 use crate::secret::without_url_secrets;
 
 /// Different denials of one call that have an event each. A guest can make up as
@@ -20,7 +22,7 @@ const MAX_DENIALS: usize = 32;
 const MAX_TARGET: usize = 200;
 
 /// The longest rule or grant that is recorded, in characters.
-const MAX_TEXT: usize = 400;
+const MAX_TEXT: usize = 600;
 
 /// Something that the guest reached for and did not get.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +43,7 @@ pub(crate) struct Observer {
     denials: Arc<Mutex<Denials>>,
     redacted: Arc<AtomicU64>,
     lost: Arc<OnceLock<Error>>,
+    wanted: Arc<Capabilities>,
 }
 
 /// What was refused to one call.
@@ -60,7 +63,20 @@ impl Observer {
             denials: Arc::default(),
             redacted: Arc::default(),
             lost: Arc::default(),
+            wanted: Arc::default(),
         }
+    }
+
+    /// The same for a skill that asks for these: what it asks for can be granted
+    /// by command.
+    pub(super) fn of_skill_that_wants(mut self, wanted: &Arc<Capabilities>) -> Self {
+        self.wanted = Arc::clone(wanted);
+        self
+    }
+
+    /// What the skill asks for.
+    pub(super) fn wanted(&self) -> &Capabilities {
+        &self.wanted
     }
 
     /// The name of the skill.
@@ -132,7 +148,7 @@ impl Observer {
             "state",
             key,
             None,
-            &crate::policy::state_grant(self.skill()),
+            &remedy::state(self.skill(), self.wanted()),
         );
     }
 

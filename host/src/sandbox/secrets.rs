@@ -23,7 +23,8 @@ use crate::event::Event;
 use crate::manifest::{Manifest, SecretName, SecretUse};
 use crate::policy::Grant;
 use crate::policy::origin::Origin;
-use crate::policy::secret::{CredentialGrant, Place, credential_grant, reveal_grant};
+use crate::policy::remedy;
+use crate::policy::secret::{CredentialGrant, Place};
 use crate::secret::{Secret, Secrets};
 
 /// Secrets of one skill, with their values. One that the operator set no value
@@ -142,7 +143,10 @@ impl Entrusted {
 /// event.
 fn refuse(why: NotAdded, name: &str, origin: &Origin, observer: &Observer) {
     let grant = match why {
-        NotAdded::NotGranted => credential_grant(observer.skill(), name, &origin.to_string()),
+        NotAdded::NotGranted => {
+            let (skill, wanted) = (observer.skill(), observer.wanted());
+            remedy::credential(skill, name, &origin.to_string(), wanted)
+        }
         NotAdded::OtherOrigin => {
             "nothing: a credential goes to the origin that it is bound to, and to no other"
                 .to_owned()
@@ -234,20 +238,20 @@ impl Host for State {
                 }
             }
             Err(why) => {
-                observer.secret(&name, &missing(why, observer.skill(), &name));
+                observer.secret(&name, &missing(why, observer, &name));
                 Err(why)
             }
         })
     }
 }
 
-fn missing(why: WitError, skill: &str, name: &str) -> String {
+fn missing(why: WitError, observer: &Observer, name: &str) -> String {
     match why {
         WitError::Undeclared => {
             "`use = \"reveal\"` under `[capabilities.secrets]` in the author's skill.toml"
                 .to_owned()
         }
-        WitError::NotGranted => reveal_grant(skill, name),
+        WitError::NotGranted => remedy::reveal(observer.skill(), name, observer.wanted()),
         WitError::NotSet => "a value where `[secret]` in skillhost.toml says".to_owned(),
     }
 }

@@ -8,6 +8,7 @@
 //! that leaves the host otherwise.
 
 mod redact;
+pub(crate) mod shape;
 mod url;
 
 use std::collections::BTreeMap;

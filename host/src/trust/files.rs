@@ -12,8 +12,8 @@ use crate::artifact::Digest;
 use crate::config::{Config, DenySettings, TrustSettings, Unreadable, read_trusted};
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Change, Lock, MAX_FILE, Release};
-use crate::manifest::Manifest;
 use crate::manifest::text::one_line;
+use crate::manifest::{Manifest, SkillName};
 use crate::verify::{DenyList, MAX_DENY_LIST, MAX_ROOT, Preset, Root, Trust, TrustPolicy, Verdict};
 
 /// The longest account of what is not as approved, in characters.
@@ -99,6 +99,19 @@ impl Snapshot {
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
         lock.check(&release)
             .map_err(|changes| unapproved(manifest, &changes))
+    }
+
+    /// Whether there is a lock file that has it as it is.
+    pub(crate) fn is_pinned(&self, manifest: &Manifest, verdict: &Verdict) -> bool {
+        let release = Release::of(manifest, verdict.digest(), verdict.signers());
+        let lock = self.lock.as_ref();
+        lock.is_some_and(|lock| lock.check(&release).is_ok())
+    }
+
+    /// Whether the rule that a skill is judged by asks how it was built.
+    pub(crate) fn asks_for_provenance(&self, skill: &SkillName) -> bool {
+        let rule = self.trust.policy.rule(Some(skill.as_str()));
+        rule.is_some_and(|rule| rule.provenance.is_some())
     }
 
     /// This one with the deny list that lies on disk, if that is a newer one.

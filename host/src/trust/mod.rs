@@ -21,12 +21,12 @@ use self::files::Remember;
 pub(crate) use self::files::Snapshot;
 pub use self::files::{TrustFiles, TrustSource};
 pub(crate) use self::memory::Memory;
-use self::watch::Watch;
+pub(crate) use self::watch::Watch;
 use crate::artifact::Artifact;
 use crate::config::Override;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Subject};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SkillName};
 use crate::time::Clock;
 use crate::verify::{Rejected, Verdict, Verified, Verifier};
 
@@ -154,6 +154,16 @@ impl Authority {
     /// what was accepted meanwhile.
     pub(crate) fn check_lock(&self, manifest: &Manifest, verdict: &Verdict) -> Result<()> {
         self.current().snapshot.check_lock(manifest, verdict)
+    }
+
+    /// Whether the lock file has it as it is.
+    pub(crate) fn is_pinned(&self, manifest: &Manifest, verdict: &Verdict) -> bool {
+        self.current().snapshot.is_pinned(manifest, verdict)
+    }
+
+    /// Whether the rule that a skill is judged by asks how it was built.
+    pub(crate) fn asks_for_provenance(&self, skill: &SkillName) -> bool {
+        self.current().snapshot.asks_for_provenance(skill)
     }
 
     /// Remembers that this was accepted.

@@ -113,7 +113,11 @@ fn i14_no_more_is_granted_than_the_manifest_asks_for() {
         ("reveal=github:t", false),
     ] {
         let capability: Capability = text.parse().unwrap();
-        assert_eq!(capability.check_wanted(&wanted()).is_ok(), expected, "{text}");
+        assert_eq!(
+            capability.check_wanted(&wanted()).is_ok(),
+            expected,
+            "{text}"
+        );
     }
     let refused = |text: &str| {
         let capability: Capability = text.parse().unwrap();

@@ -6,6 +6,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::mounts::Mount;
 use super::{Place, View};
+use crate::policy::directory::Access;
+use crate::policy::remedy;
+use crate::sandbox::Observer;
 
 /// Why an operation is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +55,13 @@ impl Refusal {
     }
 
     /// What would allow it.
-    fn grant(self, skill: &str, mount: &Mount) -> String {
+    fn grant(self, observer: &Observer, mount: &Mount) -> String {
+        let directory = |guest: &str, access| {
+            remedy::directory(observer.skill(), guest, access, observer.wanted())
+        };
         match self {
-            Self::ReadOnly => directory(skill, mount.guest(), ":rw"),
-            Self::Outside => directory(skill, "/", ""),
+            Self::ReadOnly => directory(mount.guest(), Access::ReadWrite),
+            Self::Outside => directory("/", Access::ReadOnly),
             Self::System => "nothing here: see the owner and the mode of the file".to_owned(),
             Self::Exhausted => "more file descriptors for the host (`ulimit -n`)".to_owned(),
             Self::Special | Self::Link | Self::Across | Self::Privileged => {
@@ -63,16 +69,6 @@ impl Refusal {
             }
         }
     }
-}
-
-/// `DIR` is the operator's to fill in: no path of the host is told, because
-/// the caller sees this too.
-fn directory(skill: &str, guest: &str, access: &str) -> String {
-    let short = if guest == "/" { "" } else { ":" };
-    let name = guest.trim_end_matches('/');
-    format!(
-        "`--allow-dir DIR{short}{name}{access}`, or `directories = [\"DIR:{guest}{access}\"]` under `[skill.{skill}]` in skillhost.toml"
-    )
 }
 
 impl View<'_> {
@@ -84,7 +80,7 @@ impl View<'_> {
 
     /// Records a refusal.
     pub(super) fn record(&self, place: &Place, refusal: Refusal) {
-        let grant = refusal.grant(self.observer.skill(), &place.mount);
+        let grant = refusal.grant(self.observer, &place.mount);
         self.observer.file(&place.path, refusal.rule(), &grant);
     }
 }

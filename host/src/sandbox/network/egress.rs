@@ -21,7 +21,7 @@ use super::tls::{Stream, encrypt};
 use crate::policy::address::is_metadata_host;
 use crate::policy::limits::Limits;
 use crate::policy::origin::{Origin, OriginRule, Scheme};
-use crate::policy::{Grant, http_grant};
+use crate::policy::{Grant, remedy};
 use crate::sandbox::Entrusted;
 
 /// The longest method, in bytes; the registered ones have up to 17.
@@ -183,7 +183,7 @@ impl Egress {
 
     fn denied(&self, target: &str, origin: &Origin, rule: &str) -> Error {
         let observer = &self.reach.observer;
-        let grant = http_grant(observer.skill(), &origin.to_string());
+        let grant = remedy::http(observer.skill(), &origin.to_string(), observer.wanted());
         observer.egress(target, None, rule, &grant);
         Error::HttpRequestDenied
     }
@@ -261,7 +261,7 @@ impl Permit {
             ..self.origin.clone()
         };
         let grant = if refusal.is_grantable() {
-            http_grant(observer.skill(), &literal.to_string())
+            remedy::http(observer.skill(), &literal.to_string(), observer.wanted())
         } else {
             NO_GRANT.to_owned()
         };

@@ -12,7 +12,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use super::is_localhost;
 use super::reach::{Open, Reach, Unresolved};
 use crate::policy::endpoint::{Endpoint, canonical_host};
-use crate::policy::{SocketGrant, socket_grant};
+use crate::policy::{SocketGrant, remedy};
 
 /// What stands for a grant where none would help.
 const NO_GRANT: &str = "nothing: no grant allows this";
@@ -222,7 +222,8 @@ impl Sockets {
     fn deny(&self, kind: Kind, address: SocketAddr, rule: &str, is_grantable: bool) {
         let observer = &self.reach.observer;
         let grant = if is_grantable {
-            socket_grant(observer.skill(), kind.as_str(), &address.to_string())
+            let (skill, wanted) = (observer.skill(), observer.wanted());
+            remedy::socket(skill, kind.as_str(), &address.to_string(), wanted)
         } else {
             NO_GRANT.to_owned()
         };
@@ -232,7 +233,8 @@ impl Sockets {
 
     fn deny_name(&self, host: &Host) {
         let observer = &self.reach.observer;
-        let grant = socket_grant(observer.skill(), "tcp", &format!("{host}:PORT"));
+        let endpoint = format!("{host}:PORT");
+        let grant = remedy::socket(observer.skill(), "tcp", &endpoint, observer.wanted());
         let rule = "no grant for a raw connection names this host";
         observer.socket(&format!("name {host}"), None, rule, &grant);
     }

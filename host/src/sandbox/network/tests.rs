@@ -9,6 +9,7 @@ use super::gateway::Gateway;
 use super::*;
 use crate::event::{Events, Record, Sink, Subject};
 use crate::manifest::Manifest;
+use crate::policy::ceiling::Ceiling;
 use crate::policy::limits::Limits;
 use crate::policy::{Grant, OperatorGrant, decide};
 use crate::sandbox::meter::Meter;
@@ -112,7 +113,13 @@ fn grant(granted: &[&str]) -> Grant {
         http: granted.iter().map(|rule| rule.parse().unwrap()).collect(),
         ..OperatorGrant::default()
     };
-    decide(&manifest, &operator, &Limits::default()).unwrap()
+    decide(
+        &manifest,
+        &operator,
+        &Limits::default(),
+        &Ceiling::default(),
+    )
+    .unwrap()
 }
 
 fn denied() -> (String, Vec<String>) {
