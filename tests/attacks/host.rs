@@ -7,6 +7,7 @@ use serde_json::json;
 use skillhost::Kind::{AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Overloaded};
 use skillhost::event::{Event, Record, Sink};
 use skillhost::invocation::Invocation;
+use skillhost::policy::ceiling::LevelCeiling;
 use skillhost::policy::limits::LimitsChange;
 use skillhost::verify::TrustLevel;
 use skillhost::{Capacity, Error, Result};
@@ -102,6 +103,10 @@ async fn limits_hold_for_a_tool_and_for_a_level_of_trust() {
         fuel: Some(fuel),
         ..LimitsChange::default()
     };
+    let ceiling = |fuel| LevelCeiling {
+        limits: only_fuel(fuel),
+        capabilities: None,
+    };
     let bench = Bench::with(|setup| {
         setup.limits.fuel = 1_000_000_000;
         let tool = "spin".parse().unwrap();
@@ -110,8 +115,8 @@ async fn limits_hold_for_a_tool_and_for_a_level_of_trust() {
             .insert(tool, only_fuel(2_000));
         setup
             .ceilings
-            .insert(TrustLevel::Permissive, only_fuel(700_000_000));
-        setup.ceilings.insert(TrustLevel::Enterprise, only_fuel(1));
+            .insert(TrustLevel::Permissive, ceiling(700_000_000));
+        setup.ceilings.insert(TrustLevel::Enterprise, ceiling(1));
     });
     let called = bench.call("loop_forever", "spin", json!({})).await;
     called.expect(FuelExhausted, &["limit.exceeded"]);

@@ -182,6 +182,7 @@ impl Session {
             self.places.data.clone(),
             self.places.cache.clone(),
             self.config_file.clone(),
+            self.grants_file(),
             self.audit_file(),
             runs_folder(&self.audit_file()),
         ];

@@ -379,4 +379,6 @@ fn reason(text: &str) -> &str {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

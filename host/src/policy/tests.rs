@@ -1,8 +1,12 @@
 use serde_json::json;
 
+use super::capability::Capability;
+use super::directory::Access;
+use super::right::Right;
 use super::*;
+use crate::verify::TrustLevel;
 
-fn manifest(capabilities: &serde_json::Value) -> Manifest {
+pub(super) fn manifest(capabilities: &serde_json::Value) -> Manifest {
     let document = json!({
         "format": 1, "name": "s", "version": "1.0.0",
         "tools": [{"name": "t", "description": "", "input_schema": {"type": "object"}}],
@@ -32,7 +36,12 @@ fn operator_of_sockets(tcp: &[&str], udp: &[&str], listen: &[&str]) -> OperatorG
 }
 
 fn decided(capabilities: &serde_json::Value, operator: &OperatorGrant) -> Result<Grant, Denied> {
-    decide(&manifest(capabilities), operator, &Limits::default())
+    decide(
+        &manifest(capabilities),
+        operator,
+        &Limits::default(),
+        &Ceiling::default(),
+    )
 }
 
 #[test]
@@ -278,4 +287,79 @@ fn n18_credentials_go_over_tls_or_stay_on_this_machine() {
         let origin = Origin::of(origin).unwrap();
         assert_eq!(may_carry_credentials(&origin), expected, "{origin}");
     }
+}
+
+/// Under the ceiling of a level of which nothing is said, with these denied.
+fn under(
+    level: TrustLevel,
+    denied: &[Right],
+    capabilities: &serde_json::Value,
+    operator: &OperatorGrant,
+) -> Result<Grant, Denied> {
+    let ceiling = Ceiling::of(level, None, &denied.iter().copied().collect());
+    decide(
+        &manifest(capabilities),
+        operator,
+        &Limits::default(),
+        &ceiling,
+    )
+}
+
+#[test]
+fn a_skill_that_nobody_signed_gets_little_whatever_is_granted() {
+    let capabilities = json!({
+        "filesystem": {"access": "read-write", "reason": "r"},
+        "http": {"origins": ["https://*.good.test"], "reason": "r"},
+        "sockets": {"tcp": ["*:5432"], "reason": "r", "optional": true},
+        "state": {"reason": "r"},
+        "secrets": {"db": {"use": "reveal", "reason": "r", "optional": true}},
+    });
+    let more = ["tcp=db.test:5432", "state", "reveal=db:token"];
+    let more: Vec<Capability> = more.iter().map(|it| it.parse().unwrap()).collect();
+    let allowed = operator(&["d:rw"], &["https://a.good.test", "https://*.good.test"]);
+    let allowed = allowed.with(&more);
+    let grant = under(TrustLevel::Unsigned, &[], &capabilities, &allowed).unwrap();
+    let gets: Vec<String> = grant
+        .capabilities()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        gets,
+        ["directory=d:/:ro", "http=https://a.good.test", "state"]
+    );
+    let grant = under(TrustLevel::Permissive, &[], &capabilities, &allowed).unwrap();
+    assert_eq!(grant.capabilities().len(), 6);
+    let denied = [Right::Sockets, Right::Http];
+    let grant = under(TrustLevel::Paranoid, &denied, &json!({}), &allowed).unwrap();
+    assert!(grant.capabilities().is_empty());
+}
+
+#[test]
+fn a_denial_by_a_ceiling_names_the_ceiling() {
+    let sockets = json!({"sockets": {"tcp": ["*:5432"], "reason": "It talks."}});
+    let allowed = operator_of_sockets(&["db.test:5432"], &[], &[]);
+    let denied = under(TrustLevel::Unsigned, &[], &sockets, &allowed).unwrap_err();
+    assert_eq!(denied.capability, "sockets");
+    assert_eq!(
+        denied.message,
+        "s wants `sockets`, and the ceiling of the trust level `unsigned` leaves `sockets` out, whatever is granted: It talks."
+    );
+    assert_eq!(
+        denied.grant,
+        "a signature, or `\"sockets\"` among `capabilities` under `[trust-level.unsigned]` in skillhost.toml"
+    );
+    let everywhere = [Right::Sockets];
+    let denied = under(TrustLevel::Paranoid, &everywhere, &sockets, &allowed).unwrap_err();
+    assert_eq!(
+        denied.grant,
+        "`deny-capabilities` without `\"sockets\"` under `[policy]` in skillhost.toml"
+    );
+    let patterns = json!({"http": {"origins": ["https://*.good.test"], "reason": "r"}});
+    let allowed = operator(&[], &["https://*.good.test"]);
+    let denied = under(TrustLevel::Unsigned, &[], &patterns, &allowed).unwrap_err();
+    assert!(denied.message.contains("`http-wildcard`"), "{denied:?}");
+    // What is not granted at all is told first: a grant would help.
+    let denied = under(TrustLevel::Unsigned, &[], &patterns, &operator(&[], &[])).unwrap_err();
+    assert!(denied.grant.contains("skillhost grant s "), "{denied:?}");
 }

@@ -1,6 +1,6 @@
 //! `skillhost grant`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,6 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Event;
 use crate::lock::Change;
 use crate::policy::capability::Capability;
-use crate::policy::directory::DirectoryGrant;
 use crate::policy::requirement::Requirement;
 use crate::policy::right::Right;
 use crate::sandbox::{Descriptors, Mounts};
@@ -100,8 +99,8 @@ impl Grant {
                 by: by.clone(),
             })
             .collect();
-        // Closed before it is opened to write: nothing runs by a grant of which
-        // there is no record.
+        // Opened before anything is written, and written to before the file is:
+        // nothing runs by a grant of which there is no record.
         let events = session.events()?;
         Consents::change(&session.grants_file(), |consents| {
             let effect = consents.effect(&looked.release, now);
@@ -136,10 +135,8 @@ impl Grant {
         let outdated = consents.outdated(&looked.release);
         let changes = outdated.map(|it| it.differences(&looked.release));
         let name = &looked.manifest.name;
-        let next = format!(
-            "skillhost grant {name} --renew {}",
-            consent::seen(&looked.release)
-        );
+        let seen = consent::seen(&looked.release);
+        let next = format!("{} {seen}", self.renewing(looked, session));
         if self.json {
             let lines = changes.iter().flatten().map(Change::to_string);
             return print_json(&json!({
@@ -167,7 +164,8 @@ impl Grant {
         if seen != consent::seen(&looked.release) {
             let problem = format!("`{name}` is not what `{seen}` was shown for.");
             return Err(Error::new(Kind::InvalidRequest, problem).with_hint(format!(
-                "See what it is now with `skillhost grant {name} --renew`."
+                "See what it is now with `{}`.",
+                self.renewing(looked, session)
             )));
         }
         let (now, by) = (SystemClock.wall(), consent::operator());
@@ -183,6 +181,12 @@ impl Grant {
             Ok((renewed, dropped))
         })?;
         self.report(looked, &renewed, &dropped, session)
+    }
+
+    /// The command that shows what lapsed.
+    fn renewing(&self, looked: &Looked, session: &Session) -> String {
+        let run = if self.run { " --run" } else { "" };
+        format!("skillhost grant {}{run} --renew", looked.called(session))
     }
 
     fn report(
@@ -240,7 +244,8 @@ fn check(capability: &Capability, looked: &Looked, session: &Session) -> Result<
             "`{name}` is granted no more than it asks for: {problem}."
         ))
         .with_hint(format!(
-            "See what can be granted with `skillhost grant {name}`."
+            "See what can be granted with `skillhost grant {}`.",
+            looked.called(session)
         )));
     }
     if let Some((bar, way)) = looked.ceiling(session).bar(capability.right()) {
@@ -300,10 +305,6 @@ fn check_directories(
     let all = looked.configured(session);
     let all = all.with(granted.iter().copied());
     let all = all.with(given.iter().map(|given| &given.capability));
-    let directories: Vec<DirectoryGrant> = all.directories;
-    if let Some(relative) = directories.iter().find(|it| !Path::is_absolute(&it.host)) {
-        tracing::debug!(directory = %relative, "relative to the configuration");
-    }
     let descriptors = Descriptors::of_process(&session.config.limits);
-    Mounts::open(&directories, &descriptors, &session.private_places()).map(drop)
+    Mounts::open(&all.directories, &descriptors, &session.private_places()).map(drop)
 }

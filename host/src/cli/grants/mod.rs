@@ -23,6 +23,7 @@ use crate::lock::Release;
 use crate::manifest::Manifest;
 use crate::policy::OperatorGrant;
 use crate::policy::ceiling::Ceiling;
+use crate::policy::remedy::quoted;
 use crate::time::system;
 use crate::verify::{Verdict, Verifier};
 
@@ -44,6 +45,21 @@ impl Looked {
             manifest,
             verdict,
         })
+    }
+
+    /// The word by which commands find it again: its name, or its file if that
+    /// is not where a skill of its name is installed.
+    pub(super) fn called(&self, session: &Session) -> String {
+        let name = self.manifest.name.as_str();
+        let installed = session
+            .skills_folder()
+            .join(name)
+            .with_added_extension("wasm");
+        if self.path == installed {
+            name.to_owned()
+        } else {
+            quoted(&self.path.to_string_lossy())
+        }
     }
 
     /// What it gets at the most.

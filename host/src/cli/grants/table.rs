@@ -102,6 +102,7 @@ impl Table {
         let gets = policy::decide(&lenient, &operator, limits, &ceiling).ok();
         let capabilities = gets.as_ref().map(policy::Grant::capabilities);
         let gets_all = capabilities.unwrap_or_default();
+        let called = looked.called(session);
         let row = |wish: &Wish| Row {
             wants: wish.words(),
             reason: one_line(&wish.reason, MAX_REASON),
@@ -109,7 +110,7 @@ impl Table {
             granted: granted(wish, &configured.capabilities(), &effect),
             gets: concerned(wish, &gets_all),
             missing: (!wish.is_met(&gets_all) && ceiling.admits(wish.right()))
-                .then(|| command(looked.manifest.name.as_str(), &wish.words())),
+                .then(|| command(&called, &wish.words())),
             barred: ceiling
                 .bar(wish.right())
                 .map(|(bar, way)| format!("{bar}; it takes {way}")),
@@ -136,7 +137,7 @@ impl Table {
                 .iter()
                 .map(Change::to_string)
                 .collect(),
-            renew: outdated.map(|_| format!("skillhost grant {} --renew", looked.manifest.name)),
+            renew: outdated.map(|_| format!("skillhost grant {called} --renew")),
             denied: denied.map(DeniedRow::of),
             problem: consents.as_ref().err().map(Error::to_string),
         }
