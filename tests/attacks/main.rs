@@ -20,6 +20,7 @@ mod output;
 // What it reaches for.
 mod ambient;
 mod egress;
+mod grants;
 mod files;
 mod hostcalls;
 mod http;

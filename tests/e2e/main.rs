@@ -16,6 +16,7 @@ mod cache;
 mod deny;
 mod development;
 mod exit_codes;
+mod grants;
 mod keys;
 mod limited;
 mod lock;

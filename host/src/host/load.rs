@@ -87,8 +87,9 @@ impl Host {
                     "A verdict is about other bytes than were judged.",
                 )
             })?;
-            let same_level = verified.verdict().level() == current.verdict().level();
-            if !same_level || !self.consents.upholds(current.consent) {
+            let (now, before) = (verified.verdict(), current.verdict());
+            let same_trust = now.level() == before.level() && now.signers() == before.signers();
+            if !same_trust || !self.consents.upholds(current.consent) {
                 self.grant_anew(&mut renewed, current, subject)?;
             }
             let (path, manifest) = (&renewed.path, &renewed.manifest);

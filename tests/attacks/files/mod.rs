@@ -315,7 +315,7 @@ pub(crate) async fn wants_filesystem() {
     );
     assert_eq!(
         called.hint(),
-        "Allow it with `--allow-dir DIR:rw`, or `directories = [\"DIR:/:rw\"]` under `[skill.wants-filesystem]` in skillhost.toml."
+        "Allow it with `--allow-dir DIR:rw`, `skillhost grant wants-filesystem directory=DIR:rw`, or `directories = [\"DIR:/:rw\"]` under `[skill.wants-filesystem]` in skillhost.toml."
     );
     assert_eq!(called.event("policy.denied")["capability"], "filesystem");
     assert_eq!(called.usage().attempts, 0);

@@ -81,7 +81,7 @@ pub(crate) async fn file_operations() {
         let denied = called.event("capability.denied");
         assert_eq!(
             denied["grant"],
-            "`--allow-dir DIR:/docs:rw`, or `directories = [\"DIR:/docs:rw\"]` under `[skill.file-operations]` in skillhost.toml",
+            "`--allow-dir DIR:/docs:rw`, `skillhost grant file-operations directory=DIR:/docs:rw`, or `directories = [\"DIR:/docs:rw\"]` under `[skill.file-operations]` in skillhost.toml",
         );
     }
     assert_eq!(tree.contents(), before);

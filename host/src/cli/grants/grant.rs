@@ -306,5 +306,8 @@ fn check_directories(
     let all = all.with(granted.iter().copied());
     let all = all.with(given.iter().map(|given| &given.capability));
     let descriptors = Descriptors::of_process(&session.config.limits);
-    Mounts::open(&all.directories, &descriptors, &session.private_places()).map(drop)
+    let mut private = session.private_places();
+    // The grants file may not be there before its first grant; its lock is.
+    private.push(session.grants_file().with_added_extension("lock"));
+    Mounts::open(&all.directories, &descriptors, &private).map(drop)
 }
