@@ -17,7 +17,7 @@ use super::list::manifest_of;
 use super::options::existing;
 use crate::artifact::Artifact;
 use crate::error::{Error, Kind, Result};
-use crate::event::log::AuditLog;
+use crate::event::audit::{AuditLog, Durability};
 use crate::event::{Event, Events, Subject};
 use crate::lock::Release;
 use crate::manifest::Manifest;
@@ -124,7 +124,8 @@ impl Session {
 
     /// Writes to the audit log what this command does.
     fn events(&self) -> Result<Events> {
-        let log = AuditLog::open(&self.audit_file())?;
+        let options = (self.config.audit).options(self.host_key()?, Durability::Fsync);
+        let log = AuditLog::open(&self.audit_file(), options)?;
         Events::new(Box::new(log), Vec::new(), system())
     }
 }
