@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x01_what_services_issue_is_known_by_its_form() {
+    fn what_services_issue_is_known_by_its_form() {
         for value in [
             concat!("AKIA", "IOSFODNN7EXAMPLE"),
             concat!("ghp_", "abcdefghijklmnopqrstuvwxyz0123456789"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn x01_what_is_called_a_secret_is_one_if_it_looks_so() {
+    fn what_is_called_a_secret_is_one_if_it_looks_so() {
         for (name, value, expected) in [
             ("password", "hunter2", true),
             ("db-password", "x", true),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn x01_what_is_found_is_told_without_its_value() {
+    fn what_is_found_is_told_without_its_value() {
         let settings = json!({"lang": "en", "deep": {"list": [{"password": "hunter2"}]}, "n": 1});
         let found = found_in("settings", &settings);
         assert_eq!(
