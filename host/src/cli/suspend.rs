@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::terminal::{note, print_json, print_untrusted};
 use super::{ExitStatus, Session};
+use crate::consent;
 use crate::error::{Error, Kind, Result};
-use crate::event::audit::{AuditLog, Durability};
-use crate::event::{Event, Events, Subject};
+use crate::event::{Event, Subject};
 use crate::manifest::SkillName;
 use crate::manifest::text::one_line;
 use crate::suspension::{List, Suspension};
-use crate::time::{Clock, SystemClock, system};
+use crate::time::{Clock, SystemClock};
 
 /// Let a skill run no more until you have looked. Running hosts take it up with the next call; calls that run already finish.
 #[derive(Debug, Args)]
@@ -53,10 +53,10 @@ impl Suspend {
         let (Some(skill), Some(reason)) = (&self.skill, &self.reason) else {
             return self.show(&list).map(|()| ExitStatus::Ok);
         };
-        let events = recorder(session)?;
+        let events = session.events()?;
         let suspension = Suspension {
             at: now(),
-            by: operator(),
+            by: consent::operator(),
             reason: sentence(reason),
         };
         let event = Event::SkillSuspended {
@@ -100,10 +100,10 @@ impl Resume {
             return Err(Error::new(Kind::InvalidRequest, message)
                 .with_hint("`skillhost suspend --list` shows those that are."));
         }
-        let by = operator();
+        let by = consent::operator();
         // On record first: what runs again is known to have been allowed.
         let event = Event::SkillResumed { by: by.clone() };
-        recorder(session)?.record(&about(&self.skill), &event)?;
+        session.events()?.record(&about(&self.skill), &event)?;
         list.resume(&self.skill, now(), &by)?;
         done(&self.skill, "resumed", self.json)
     }
@@ -118,26 +118,11 @@ fn done(skill: &SkillName, what: &str, json: bool) -> Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-/// Writes to the audit log of this host, beside hosts that run.
-fn recorder(session: &Session) -> Result<Events> {
-    let options = session
-        .config
-        .audit
-        .options(session.host_key()?, Durability::Flush);
-    let audit = AuditLog::open(&session.audit_file(), options)?;
-    Events::new(Box::new(audit), Vec::new(), system())
-}
-
 fn about(skill: &SkillName) -> Subject {
     Subject {
         skill: Some(skill.as_str().into()),
         ..Subject::default()
     }
-}
-
-/// Who types, as the system knows them.
-fn operator() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
 }
 
 fn sentence(reason: &str) -> String {

@@ -810,7 +810,7 @@ impl Events {
         &self.redactor
     }
 
-    /// Writes one event, and what the monitor makes of it.
+    /// Writes one event, what the monitor makes of it, and what sinks have lost.
     ///
     /// # Errors
     ///

@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// Writes to the audit log what this command does.
-    fn events(&self) -> Result<Events> {
+    pub(super) fn events(&self) -> Result<Events> {
         let options = (self.config.audit).options(self.host_key()?, Durability::Fsync);
         let log = AuditLog::open(&self.audit_file(), options)?;
         Events::new(Box::new(log), Vec::new(), system())
