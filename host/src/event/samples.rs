@@ -41,6 +41,7 @@ pub(crate) fn subject() -> Subject {
         tool: Some("find".into()),
         signers: Arc::new(["alice".into(), "bob".into()]),
         trust_generation: Some(2),
+        traceparent: None,
     }
 }
 
