@@ -236,7 +236,7 @@ fn skill(subject: &Subject) -> &str {
 }
 
 /// The tool, if it is one of a skill that was loaded.
-fn tool<'a>(subject: &'a Subject, kind: Option<Kind>) -> &'a str {
+fn tool(subject: &Subject, kind: Option<Kind>) -> &str {
     let is_known = !matches!(kind, Some(Kind::UnknownTool | Kind::InvalidRequest));
     let loaded = subject.digest.as_ref().and(subject.tool.as_deref());
     loaded.filter(|_| is_known).unwrap_or("")

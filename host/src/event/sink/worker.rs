@@ -44,7 +44,7 @@ pub(super) struct Tools {
 /// How events leave the host.
 pub(super) enum Delivery {
     File(JsonLines),
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     Syslog(Daemon),
     Otlp(Box<Collector>),
 }
@@ -64,11 +64,11 @@ impl Delivery {
         Ok(match settings.to.clone() {
             Destination::File(path) => Self::File(JsonLines::new(path)),
             Destination::Webhook(webhook) => {
-                Self::Webhook(Webhook::new(name, webhook, secrets, tools)?)
+                Self::Webhook(Box::new(Webhook::new(name, webhook, secrets, tools)?))
             }
             Destination::Syslog(daemon) => Self::Syslog(Daemon::new(daemon, tools.dialer)),
             Destination::Otlp(collector) => {
-                Self::Otlp(Box::new(Collector::new(name, collector, secrets, tools)?))
+                Self::Otlp(Box::new(Collector::new(name, &collector, secrets, tools)?))
             }
         })
     }

@@ -71,7 +71,7 @@ impl Collector {
     /// header can have.
     pub(super) fn new(
         name: &SinkName,
-        settings: OtlpSettings,
+        settings: &OtlpSettings,
         secrets: &Secrets,
         tools: Tools,
     ) -> Result<Self> {
@@ -103,7 +103,7 @@ impl Collector {
         let spans = self.calls.spans(&events);
         let traced = self.send_spans(spans).await;
         let logged = self.send_logs(&events).await;
-        let rejected = traced.and_then(|()| logged);
+        let rejected = traced.and(logged);
         rejected.map_err(|(lost, cause)| Undelivered {
             lost: lost.unwrap_or(batch.len()),
             cause,
