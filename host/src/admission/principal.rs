@@ -259,7 +259,7 @@ impl Opening {
 }
 
 /// The first, or else the second, with the table in which it stands.
-fn either<'a, T>(own: Option<T>, all: Option<T>, table: &'a str) -> Option<(T, &'a str)> {
+fn either<T>(own: Option<T>, all: Option<T>, table: &str) -> Option<(T, &str)> {
     own.map(|own| (own, table))
         .or_else(|| all.map(|all| (all, EVERYONE)))
 }

@@ -118,7 +118,7 @@ fn is_suspect(text: &str, roots: &[&str]) -> bool {
         let rest = path.strip_prefix(root.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    path.starts_with('/') && !roots.iter().any(|root| below(&root))
+    path.starts_with('/') && !roots.iter().any(below)
 }
 
 fn has_drive(text: &str) -> bool {
