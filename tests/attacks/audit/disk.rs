@@ -27,8 +27,9 @@ fn bench_on(trail: &Trail) -> (Bench, Records) {
 async fn d02_a_full_device_refuses_calls_and_takes_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let trail = Trail::within(folder.path());
-    symlink("/dev/full", trail.log()).unwrap();
     let (bench, records) = bench_on(&trail);
+    fs::remove_file(trail.log()).unwrap();
+    symlink("/dev/full", trail.log()).unwrap();
     let call = || invocation("echo", "echo", json!({"text": "a"}));
     for _ in 0..2 {
         let answer = bench.host().invoke(call()).await;

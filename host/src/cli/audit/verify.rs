@@ -1,7 +1,7 @@
 //! `skillhost audit verify`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -77,7 +77,7 @@ impl Verify {
     }
 }
 
-fn public_key(path: &PathBuf) -> Result<PublicKey> {
+fn public_key(path: &Path) -> Result<PublicKey> {
     let wrong = |cause: String| {
         let message = format!("The public key {} cannot be read: {cause}.", path.display());
         Error::new(Kind::InvalidRequest, message)

@@ -62,10 +62,19 @@ impl Place {
         }
     }
 
-    /// Opens the log for appending, or makes it with mode 0600.
+    /// Opens the log for appending, or makes it with mode 0600. A device is no
+    /// log: some have no end when they are read.
     pub(super) fn open_log(&mut self) -> io::Result<File> {
         let path = self.log.clone();
-        self.open_with(&path, File::options().read(true).append(true).create(true))
+        let mut options = File::options();
+        let file = self.open_with(&path, options.read(true).append(true).create(true))?;
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a device, and must be a file",
+        ))
     }
 
     /// Opens a file beside the log, and makes it if it is not there.

@@ -46,7 +46,7 @@ impl std::fmt::Debug for HeadKey {
 }
 
 /// How far a log goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Head {
     /// Lines of all files.
@@ -71,7 +71,7 @@ pub(super) struct Head {
 }
 
 /// What is known of a head that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// There is none.
     Absent,
@@ -183,10 +183,7 @@ mod tests {
             let head = Head { lines, ..largest() };
             head.write(&key, &file, &mut Vec::new()).unwrap();
             assert_eq!(file.metadata().unwrap().len(), LENGTH as u64);
-            assert_eq!(
-                read_from(&file, Some(&key)).unwrap(),
-                Found::Good(head.clone())
-            );
+            assert_eq!(read_from(&file, Some(&key)).unwrap(), Found::Good(head));
             assert_eq!(read_from(&file, None).unwrap(), Found::Good(head));
             assert_eq!(
                 read_from(&file, Some(&HeadKey([2; 32]))).unwrap(),

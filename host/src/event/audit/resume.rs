@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use jiff::Timestamp;
@@ -63,14 +64,14 @@ impl Writer {
         self.before = None;
         let found = match self.read_head()? {
             // The head is a little late, and this process knows better.
-            Found::Good(head) if head.lines < self.known.lines => Found::Good(self.known.clone()),
+            Found::Good(head) if head.lines < self.known.lines => Found::Good(self.known),
             found => found,
         };
         if let Found::Good(head) = &found
             && head.inode == seen.inode
             && head.bytes == seen.bytes
         {
-            self.adopt(head.clone(), seen);
+            self.adopt(*head, seen);
             return Ok(());
         }
         if seen.bytes == 0 {
@@ -86,7 +87,7 @@ impl Writer {
             }
             Found::Absent | Found::Forged if self.remembers(seen)? => {
                 tracing::warn!("the head of the audit log is written anew");
-                self.go_on(self.known.clone(), seen)
+                self.go_on(self.known, seen)
             }
             Found::Absent if self.is_untouched(seen)? => {
                 self.adopt(Head::first(seen.inode), seen);
@@ -121,7 +122,7 @@ impl Writer {
     }
 
     fn memory(&self) -> Option<Head> {
-        (self.known.lines > 0).then(|| self.known.clone())
+        (self.known.lines > 0).then_some(self.known)
     }
 
     /// Whether the log is one that nobody has written to yet.
@@ -143,7 +144,7 @@ impl Writer {
     }
 
     fn go_on(&mut self, head: Head, seen: Seen) -> io::Result<()> {
-        let tail = Tail::read(&self.file, head.bytes, head.hash)?;
+        let tail = Tail::read(&self.file, head.bytes..seen.bytes, head.hash)?;
         let known = Head {
             lines: head.lines + tail.lines,
             file_lines: head.file_lines + tail.lines,
@@ -190,8 +191,8 @@ impl Writer {
         seen: Seen,
         now: Timestamp,
     ) -> io::Result<()> {
-        let tail = Tail::read(&self.file, 0, chain::NOTHING)?;
-        let mut known = expected.clone().unwrap_or(Head::first(seen.inode));
+        let tail = Tail::read(&self.file, 0..seen.bytes, chain::NOTHING)?;
+        let mut known = expected.unwrap_or(Head::first(seen.inode));
         if tail.lines > 0 {
             let before = known.lines.saturating_sub(known.file_lines);
             known.lines = tail.link.map_or(before + tail.lines, |link| link.line);
@@ -227,7 +228,7 @@ impl Writer {
         let mut torn = Vec::new();
         let mut file = self.file.as_ref();
         file.seek(SeekFrom::Start(end))?;
-        file.read_to_end(&mut torn)?;
+        file.take(seen.bytes - end).read_to_end(&mut torn)?;
         let name = self.keep_torn(&torn)?;
         self.file.set_len(end)?;
         self.due.push_back(Due::own(Event::AuditTorn {
@@ -269,9 +270,10 @@ fn opened(what: &str, expected: Option<&Head>, lines: u64) -> Event {
 }
 
 impl Tail {
-    fn read(mut file: &File, offset: u64, hash: Hash) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(offset))?;
-        let mut reader = BufReader::with_capacity(64 * 1024, file);
+    fn read(mut file: &File, part: Range<u64>, hash: Hash) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(part.start))?;
+        let part = file.take(part.end.saturating_sub(part.start));
+        let mut reader = BufReader::with_capacity(64 * 1024, part);
         let mut tail = Self {
             lines: 0,
             hash,

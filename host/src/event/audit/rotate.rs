@@ -41,7 +41,7 @@ impl Writer {
             hash: self.known.hash,
         });
         self.take_file(file, inode);
-        self.known = self.known.clone().in_next_file(inode);
+        self.known = self.known.in_next_file(inode);
         self.rewrite_head();
         self.place.sync()
     }

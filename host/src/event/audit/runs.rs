@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ impl Run {
                 _ => 0,
             };
             open.passed = true;
-            open.read(&segment.path, start.min(segment.length), name)?;
+            open.read(&segment.path, start..segment.length, name)?;
         }
         Ok(open.calls.into_values().map(lost).collect())
     }
@@ -143,10 +144,11 @@ struct Called {
 }
 
 impl Unfinished {
-    fn read(&mut self, path: &Path, offset: u64, run: &str) -> io::Result<()> {
+    fn read(&mut self, path: &Path, part: Range<u64>, run: &str) -> io::Result<()> {
         let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        let mut reader = BufReader::with_capacity(64 * 1024, file);
+        file.seek(SeekFrom::Start(part.start))?;
+        let part = file.take(part.end.saturating_sub(part.start));
+        let mut reader = BufReader::with_capacity(64 * 1024, part);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
             if let Some(called) = call_of(&line) {

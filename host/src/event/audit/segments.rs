@@ -48,6 +48,7 @@ impl Segment {
     /// None if there is no such file.
     fn at(path: PathBuf, number: Option<u64>) -> io::Result<Option<Self>> {
         match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => Ok(None),
             Ok(metadata) => Ok(Some(Self {
                 path,
                 number,

@@ -207,7 +207,6 @@ fn what_the_monitor_causes_it_does_not_watch() {
 }
 
 /// A rule for each event that can be watched, which speaks up at once.
-
 fn rules_for_all() -> Rules {
     let names: Vec<&str> = all().iter().map(Event::name).collect();
     let rules = names.into_iter().enumerate().filter_map(|(number, event)| {

@@ -66,7 +66,7 @@ impl Filter {
 impl Term {
     fn parse(term: &str, now: Timestamp) -> Result<Self> {
         let Some((key, value)) = term.split_once('=') else {
-            return Err(wrong(format!("`{term}` is no term of a filter.")));
+            return Err(wrong(&format!("`{term}` is no term of a filter.")));
         };
         let value = value.to_owned();
         match key {
@@ -82,7 +82,7 @@ impl Term {
             "review" => review(&value).map(Self::Review),
             "since" => moment_of(&value, now).map(Self::Since),
             "until" => moment_of(&value, now).map(Self::Until),
-            _ => Err(wrong(format!("A filter has no key `{key}`."))),
+            _ => Err(wrong(&format!("A filter has no key `{key}`."))),
         }
     }
 
@@ -108,7 +108,7 @@ fn severity(value: &str) -> Result<Severity> {
         "info" => Ok(Severity::Info),
         "warning" => Ok(Severity::Warning),
         "high" => Ok(Severity::High),
-        _ => Err(wrong(format!(
+        _ => Err(wrong(&format!(
             "`{value}` is no severity: `info`, `warning` or `high`."
         ))),
     }
@@ -116,7 +116,7 @@ fn severity(value: &str) -> Result<Severity> {
 
 fn review(value: &str) -> Result<bool> {
     value.parse().map_err(|_not_a_truth_value| {
-        wrong(format!("`review` is `true` or `false`, not `{value}`."))
+        wrong(&format!("`review` is `true` or `false`, not `{value}`."))
     })
 }
 
@@ -127,7 +127,7 @@ fn moment_of(value: &str, now: Timestamp) -> Result<Timestamp> {
     let back: Option<SignedDuration> = parse_age(value).ok();
     back.and_then(|back| now.checked_sub(back).ok())
         .ok_or_else(|| {
-            wrong(format!(
+            wrong(&format!(
                 "`{value}` is no time: write for example `1h`, `7 days` or `2026-05-01T00:00:00Z`."
             ))
         })
@@ -152,8 +152,8 @@ fn is_like(text: &str, pattern: &str) -> bool {
     text.ends_with(end)
 }
 
-fn wrong(message: String) -> Error {
-    Error::new(Kind::InvalidRequest, one_line(&message, 300)).with_hint(format!(
+fn wrong(message: &str) -> Error {
+    Error::new(Kind::InvalidRequest, one_line(message, 300)).with_hint(format!(
         "A filter is KEY=VALUE, for example `event=verify.*`, `severity>=high` or `since=1h`. Keys: {KEYS}."
     ))
 }

@@ -178,11 +178,11 @@ impl Writer<'_> {
         });
         // OCSF counts in 32 bits; the whole number is in `uid`.
         if let Ok(sequence) = i32::try_from(sequence) {
-            metadata["sequence"] = sequence.into();
+            set(&mut metadata, "sequence", sequence);
         }
         for (from, to) in [("time", "original_time"), ("invocation", "correlation_uid")] {
             if let Some(text) = line.text(from) {
-                metadata[to] = text.into();
+                set(&mut metadata, to, text);
             }
         }
         metadata
@@ -231,7 +231,11 @@ impl Writer<'_> {
             "created_time": line.time().unwrap_or_default().as_millisecond(),
         });
         if let Some(rule) = line.text("rule") {
-            finding["analytic"] = json!({"type_id": 1, "type": "Rule", "name": rule});
+            set(
+                &mut finding,
+                "analytic",
+                json!({"type_id": 1, "type": "Rule", "name": rule}),
+            );
         }
         self.put("finding_info", finding);
         self.put("is_alert", line.needs_review());
@@ -273,7 +277,7 @@ impl Writer<'_> {
         let mut app = json!({"name": name});
         for (from, to) in [("version", "version"), ("digest", "uid")] {
             if let Some(text) = line.text(from) {
-                app[to] = text.into();
+                set(&mut app, to, text);
             }
         }
         self.put("app", app);
@@ -314,14 +318,19 @@ impl Writer<'_> {
             "request": {"uid": line.text("invocation").unwrap_or_default()},
         });
         if let Some(skill) = line.text("skill") {
-            api["service"] = json!({"name": skill});
+            let mut service = json!({"name": skill});
             if let Some(version) = line.text("version") {
-                api["service"]["version"] = version.into();
+                set(&mut service, "version", version);
             }
+            set(&mut api, "service", service);
         }
         if let Some(kind) = line.text("kind") {
             let reason = line.text("reason").unwrap_or_default();
-            api["response"] = json!({"error": kind, "error_message": reason});
+            set(
+                &mut api,
+                "response",
+                json!({"error": kind, "error_message": reason}),
+            );
         }
         api
     }
@@ -332,7 +341,7 @@ impl Writer<'_> {
         let mut resource = json!({"type": "skill", "name": line.text("skill")?});
         for (from, to) in [("version", "version"), ("digest", "uid")] {
             if let Some(text) = line.text(from) {
-                resource[to] = text.into();
+                set(&mut resource, to, text);
             }
         }
         self.placed.extend(["skill", "version", "digest"]);
@@ -371,5 +380,11 @@ fn action(line: &Entry) -> Option<(u8, &'static str)> {
         "request.rejected" | "host.overloaded" | "skill.rejected" => Some((25, "Rejected")),
         "input.flagged" if line.text("action") == Some("refuse") => Some((2, "Blocked")),
         _ => None,
+    }
+}
+
+fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value.into());
     }
 }
