@@ -54,7 +54,8 @@ impl Inbox {
             posts: Arc::default(),
         };
         let posts = Arc::clone(&inbox.posts);
-        let mut answers = answers.to_vec().into_iter();
+        let answers = answers.to_vec();
+        let mut answers = answers.into_iter();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = answers.next().unwrap_or("200 OK");

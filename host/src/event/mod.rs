@@ -828,6 +828,19 @@ impl Events {
             sink.close(within);
         }
         self.tell_losses(true);
+        self.seal();
+    }
+
+    /// Brings the log to a clean end: it is signed up to here.
+    fn seal(&self) {
+        let mut own = Vec::new();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_due(&mut next, &mut own, |audit, now| audit.closing(now));
+        self.end(&mut next, &mut own);
+        drop(next);
+        for (stamp, due) in &own {
+            self.tell(&self.page(*stamp, &due.subject, &due.event));
+        }
     }
 
     /// What sinks lose is itself an event.
@@ -960,15 +973,8 @@ impl Events {
 }
 
 impl Drop for Events {
-    /// A clean end: the log is signed up to here.
+    /// For who did not close them, or recorded something later.
     fn drop(&mut self) {
-        let mut own = Vec::new();
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_due(&mut next, &mut own, |audit, now| audit.closing(now));
-        self.end(&mut next, &mut own);
-        drop(next);
-        for (stamp, due) in &own {
-            self.tell(&self.page(*stamp, &due.subject, &due.event));
-        }
+        self.seal();
     }
 }

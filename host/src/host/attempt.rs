@@ -100,7 +100,7 @@ impl Host {
         .with_hint("Replace a skill by renaming a complete file into place."))
     }
 
-    fn refuse_suspended(&self, invocation: &Invocation) -> Result<()> {
+    pub(super) fn refuse_suspended(&self, invocation: &Invocation) -> Result<()> {
         let now = self.clock.monotonic();
         self.suspensions.check(&invocation.skill, &self.events, now)
     }

@@ -223,13 +223,16 @@ impl<'a> Chain<'a> {
     }
 
     /// What the tool answered earlier to the same, if it may still run: what is
-    /// no longer trusted is not repeated either.
+    /// no longer trusted, or is suspended by now, is not repeated either.
     fn recall(&self, oldest: Duration) -> Option<Recalled> {
         let loaded = self.host.registry.get(&self.asked.invocation.skill).ok()?;
         let question = question(&self.asked);
         let last_good = &self.host.last_good;
         let (output, age) = last_good.recall(&question, oldest, Instant::now())?;
-        self.host.upholds(&loaded).then(|| Recalled {
+        let may_run = question.digest == loaded.info().digest
+            && self.host.refuse_suspended(&self.asked.invocation).is_ok()
+            && self.host.upholds(&loaded);
+        may_run.then(|| Recalled {
             output,
             age,
             skill: Arc::clone(loaded.info()),

@@ -2,19 +2,19 @@
 
 /// The first character of `text` that a reader would not see or that would
 /// change how the rest is shown: control characters but line feed and tab,
-/// zero-width and bidirectional controls, tag characters.
+/// other ends of lines, zero-width and bidirectional controls, tag characters.
 #[must_use]
 pub(crate) fn hidden_character(text: &str) -> Option<char> {
     text.chars().find(|&character| is_hidden(character))
 }
 
-/// Unicode 16, general categories Cc and Cf, and the variation selectors that
+/// Unicode 16, general categories Cc, Cf, Zl and Zp, and the variation selectors that
 /// have been used to smuggle text past readers.
 fn is_hidden(character: char) -> bool {
     matches!(character,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e0fff}')
 }

@@ -237,7 +237,17 @@ fn skill(subject: &Subject) -> &str {
 
 /// The tool, if it is one of a skill that was loaded.
 fn tool(subject: &Subject, kind: Option<Kind>) -> &str {
-    let is_known = !matches!(kind, Some(Kind::UnknownTool | Kind::InvalidRequest));
+    let is_known = !matches!(
+        kind,
+        // These are judged before it is known whether there is such a tool.
+        Some(
+            Kind::UnknownTool
+                | Kind::InvalidRequest
+                | Kind::Forbidden
+                | Kind::RateLimited
+                | Kind::Suspended
+        )
+    );
     let loaded = subject.digest.as_ref().and(subject.tool.as_deref());
     loaded.filter(|_| is_known).unwrap_or("")
 }

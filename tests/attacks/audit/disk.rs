@@ -89,7 +89,7 @@ fn d02_a_tiny_disk_that_is_full_keeps_the_ends_of_calls() {
         "-c",
         "mount -t tmpfs -o size=4m none \"$0\" && exec \"$@\"",
     ];
-    if !runs(&mut unshare(&mount, folder.path()).arg("true")) {
+    if !runs(unshare(&mount, folder.path()).arg("true")) {
         return skip(name, "no file system can be mounted in a namespace here");
     }
     let inner = Trail::within(folder.path()).command(name);
@@ -172,7 +172,7 @@ fn d07_a_rotation_brings_to_disk_what_it_renames() {
         "trace=fsync,link,linkat,rename,renameat,renameat2",
         "-o",
     ];
-    if !runs(&mut strace(&tracer, &log).arg("true")) {
+    if !runs(strace(&tracer, &log).arg("true")) {
         return skip(name, "there is no strace, or it may not trace");
     }
     let inner = Trail::within(folder.path()).command(name);

@@ -50,6 +50,9 @@ impl Verify {
                 Error::new(Kind::Internal, "The verifier failed.").with_internal(cause)
             })?
         }))??;
+        if report.unchecked > 0 {
+            return Err(no_key());
+        }
         if self.json {
             print_json(&json!({"intact": report.is_intact(), "report": report}))?;
         } else {
@@ -68,13 +71,23 @@ impl Verify {
             return public_key(path).map(Keys::public);
         }
         let path = session.places.host_key().with_extension("key");
-        if !path.exists() {
-            return Ok(Keys::none());
+        if path.exists() {
+            let key = PrivateKey::load(&path).map_err(signing)?;
+            return Ok(Keys::of(&key));
         }
-        PrivateKey::load(&path)
-            .map(|key| Keys::of(&key))
-            .map_err(signing)
+        let public = path.with_extension("pub");
+        if public.exists() {
+            return public_key(&public).map(Keys::public);
+        }
+        Ok(Keys::none())
     }
+}
+
+/// Who can write a log can chain it anew: without its key nothing is proved.
+fn no_key() -> Error {
+    let message = "The audit log is signed, and there is no key here to check it with.";
+    Error::new(Kind::InvalidRequest, message)
+        .with_hint("Name the public key of its host: `skillhost audit verify --key host.pub`.")
 }
 
 fn public_key(path: &Path) -> Result<PublicKey> {

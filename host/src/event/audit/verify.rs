@@ -1,7 +1,7 @@
 //! The verifier: reads all files of a log once, and names every place at which
 //! it is not as it was written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ struct Verifier<'a> {
     refused: u64,
     skipped: u64,
     signed: u64,
-    /// Names of files that the host recorded it had removed.
-    removed: BTreeSet<String>,
+    /// Names of files that the host recorded it had removed, and in which line.
+    removed: BTreeMap<String, u64>,
     /// The file before the first, if its absence must be accounted for.
     absent: Option<(String, usize)>,
 }
@@ -127,7 +127,7 @@ impl<'a> Verifier<'a> {
             refused: 0,
             skipped: 0,
             signed: 0,
-            removed: BTreeSet::new(),
+            removed: BTreeMap::new(),
             absent: None,
         }
     }
@@ -276,7 +276,11 @@ impl<'a> Verifier<'a> {
         if named.is("audit.recovered") {
             self.refused += named.refused.unwrap_or(0);
         }
-        self.removed.extend(named.removed.clone());
+        if named.is("audit.rotated")
+            && let Some(name) = &named.removed
+        {
+            self.removed.insert(name.clone(), self.last);
+        }
         let (Some(run), Some(sequence)) = (&named.run, named.sequence) else {
             return;
         };
@@ -373,13 +377,24 @@ impl<'a> Verifier<'a> {
         self.report.gaps = self.skipped.saturating_sub(self.refused);
     }
 
+    /// The last line that the host vouches for: what stands behind it could have
+    /// been put there by somebody else, to excuse what is missing.
+    fn vouched(&self) -> u64 {
+        if self.keys.public.is_none() {
+            return u64::MAX;
+        }
+        let head = self.head.filter(|_| self.keys.head.is_some());
+        self.signed.max(head.map_or(0, |head| head.lines))
+    }
+
     /// The file before the first is not there, which is well if the host
     /// recorded that it removed it.
     fn account_for_absent(&mut self) {
         let Some((name, at)) = self.absent.take() else {
             return;
         };
-        if self.removed.contains(&name) {
+        let said = self.removed.get(&name);
+        if said.is_some_and(|line| *line <= self.vouched()) {
             return;
         }
         let known =
