@@ -9,6 +9,8 @@
     reason = "a bench that cannot be set up fails, and it prints its ratio"
 )]
 
+mod record;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -16,8 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use record::{begin, end, record};
+use skillhost::event::Events;
 use skillhost::event::audit::{Durability, Lines};
-use skillhost::event::{Event, Events, Subject, Usage};
 use skillhost::time::system;
 use skillhost_tests::audit_log;
 use tokio::runtime::Runtime;
@@ -152,38 +155,4 @@ async fn crowd(events: &Arc<Events>, callers: u32, each: u64) -> Duration {
         caller.await.unwrap();
     }
     start.elapsed()
-}
-
-fn record(events: &Events) {
-    begin(events);
-    end(events);
-}
-
-fn begin(events: &Events) {
-    let event = Event::InvocationStarted {
-        input_sha256: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-            .to_owned(),
-        input_bytes: 16,
-    };
-    events.record(&subject(), &event).unwrap();
-}
-
-fn end(events: &Events) {
-    let event = Event::InvocationFinished {
-        outcome: "ok",
-        kind: None,
-        reason: None,
-        usage: Usage::default(),
-    };
-    events.record(&subject(), &event).unwrap();
-}
-
-fn subject() -> Subject {
-    Subject {
-        invocation: Some("0123456789abcdef0123456789abcdef".into()),
-        principal: Some("stdio".into()),
-        skill: Some("echo".into()),
-        tool: Some("echo".into()),
-        ..Subject::default()
-    }
 }
