@@ -161,7 +161,7 @@ pub enum Event {
     /// A skill cannot work with what it was granted.
     #[serde(rename = "policy.denied")]
     PolicyDenied {
-        /// `filesystem`, `http` or `sockets`.
+        /// `filesystem`, `http`, `sockets`, `secrets` or `state`.
         capability: &'static str,
         /// In one sentence.
         reason: String,
@@ -182,7 +182,8 @@ pub enum Event {
         /// What would allow it.
         grant: String,
     },
-    /// A running skill wanted to send an HTTP request that no grant allows.
+    /// A running skill wanted to send an HTTP request, or to open a connection,
+    /// that no grant allows.
     #[serde(rename = "egress.denied")]
     EgressDenied {
         /// Where to.
@@ -318,7 +319,7 @@ pub enum Event {
         rule: String,
         /// Which argument; never its value.
         field: String,
-        /// `flag` or `refuse`.
+        /// `flag`, `refuse` or `skip`.
         action: &'static str,
     },
     /// Events became so many that somebody should look.

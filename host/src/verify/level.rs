@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::Verdict;
 use super::rule::Preset;
 
-/// How far a skill is trusted: the strictest preset that its signatures meet,
-/// whatever the policy asks for.
+/// How far a skill is trusted: by how many sign it, whatever the policy asks for.
+/// Only `paranoid` is the policy's: what passes that preset has met all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrustLevel {
@@ -18,7 +18,7 @@ pub enum TrustLevel {
     Permissive,
     /// Two distinct signers.
     Enterprise,
-    /// All that the preset `paranoid` asks for.
+    /// All that the preset `paranoid` asks for, under a policy of that preset.
     Paranoid,
 }
 
