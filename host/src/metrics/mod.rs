@@ -80,7 +80,7 @@ impl Metrics {
             Event::PolicyDenied { capability, .. } | Event::CapabilityDenied { capability, .. } => {
                 self.denials.add([skill, capability], 1);
             }
-            Event::EgressDenied { .. } => self.denials.add([skill, "http"], 1),
+            Event::EgressDenied { .. } => self.denials.add([skill, "egress"], 1),
             Event::LimitExceeded { limit, .. } => self.limits.add([skill, limit], 1),
             Event::RequestRejected { kind, .. } => self.rejected.add([&kind.to_string()], 1),
             Event::Alert { rule, .. } => self.alerts.add([rule], 1),
