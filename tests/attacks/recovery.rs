@@ -2,6 +2,7 @@
 //! tried again, left alone or replaced within one deadline and one budget, and
 //! nothing runs that way that would not run by itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use skillhost::Kind::{
-    self, BreakerOpen, Cancelled, ConfigInvalid, DeadlineExceeded, Denied, GuestFailed,
+    self, BreakerOpen, Cancelled, ConfigInvalid, DeadlineExceeded, Denied, Forbidden, GuestFailed,
     InvalidInput, Trapped,
 };
+use skillhost::admission::rules::PrincipalRules;
 use skillhost::error::Again;
 use skillhost::invocation::{Invocation, Principal};
 use skillhost::recovery::{Backoff, Breaking, RecoveryChange, SkillRecovery};
@@ -438,6 +440,46 @@ async fn s29_a_fallback_that_may_not_run_does_not() {
     assert_eq!(tried, expected);
     assert_eq!(called.usage().attempts, 1);
     assert!(!called.between().contains(&"fallback.used"));
+}
+
+/// S29: whoever may not call a tool does not reach it by way of another's failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn s29_a_fallback_that_the_caller_may_not_call_is_not_used() {
+    let caller = Principal::Named("ci".parse().unwrap());
+    let rules = PrincipalRules {
+        deny: vec!["says/*".parse().unwrap()],
+        ..PrincipalRules::default()
+    };
+    let bench = Bench::with(|setup| {
+        setup.admission.principals = BTreeMap::from([(caller.clone(), rules)]);
+        set(setup, "flaky", instead(&["says/run"]));
+    });
+    bench.ensure_loaded("flaky").await;
+    bench
+        .load("says", &Says::new("a").component())
+        .await
+        .unwrap();
+    let run = invocation("says", "run", json!({}));
+    assert!(bench.invoke(run).await.answer.outcome.is_ok());
+    let mut asked = invocation("flaky", "once", fails(9, ""));
+    asked.principal = caller;
+    let called = bench.invoke(asked).await;
+    // No `fallback.used`.
+    called.expect(GuestFailed, &["request.rejected"]);
+    assert_eq!(called.error().message(), "Not now.");
+    let expected = [
+        ("flaky/once", GuestFailed, "fallback"),
+        ("says/run", Forbidden, "give-up"),
+    ];
+    let expected = expected.map(|(tool, kind, next)| (tool.to_owned(), Some(kind), next));
+    assert_eq!(attempts(&called), expected);
+    assert_eq!(called.usage().attempts, 1);
+    let rejected = called.event("request.rejected");
+    assert_eq!(rejected["skill"], "says", "{rejected}");
+    assert_eq!(rejected["principal"], "ci", "{rejected}");
+    assert_eq!(rejected["kind"], "Forbidden", "{rejected}");
+    let rule = "`tools.deny = [\"says/*\"]` under `[principal.ci]`";
+    assert_eq!(rejected["rule"], rule, "{rejected}");
 }
 
 /// S02: what was removed between two attempts is missed by the second.
