@@ -21,7 +21,8 @@ use skillhost::invocation::{Invocation, Principal};
 use skillhost::recovery::{Backoff, Breaking, RecoveryChange, SkillRecovery};
 use skillhost::sign::{PrivateKey, approval_path};
 use skillhost::{Host, Setup};
-use skillhost_tests::bench::{compilation, invocation, trust};
+use skillhost_tests::alone::tasks;
+use skillhost_tests::bench::{compilation, given_back, invocation, trust};
 use skillhost_tests::{Bench, Called, Records, Says, grant, guests, pack};
 
 /// Short pauses: nothing here measures how long something takes.
@@ -577,6 +578,8 @@ async fn c02_a_call_that_is_dropped_anywhere_leaves_nothing() {
         set(setup, "flaky", rules);
     });
     bench.ensure_loaded("flaky").await;
+    bench.assert_serving().await;
+    let before = tasks();
     let mut polls = 0;
     let ended = loop {
         polls += 1;
@@ -597,6 +600,7 @@ async fn c02_a_call_that_is_dropped_anywhere_leaves_nothing() {
     tokio::time::sleep(Duration::from_millis(5)).await;
     let called = call(&bench, "once", fails(0, "")).await;
     assert!(called.answer.outcome.is_ok(), "{:?}", called.answer);
+    given_back(before).await;
 }
 
 /// Polls a call so often, each time when it wants to be, and drops it then;
