@@ -1,17 +1,22 @@
-//! R31, D02 and R36: the host itself under pressure.
+//! C01, C02, D02, R31 and R36: the host itself under pressure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
-use skillhost::Kind::{AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Overloaded};
+use serde_json::{Value, json};
+use skillhost::Kind::{
+    AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Internal, Overloaded,
+};
+use skillhost::event::monitor::Rules;
 use skillhost::event::{Event, Record, Sink};
 use skillhost::invocation::Invocation;
 use skillhost::policy::ceiling::LevelCeiling;
 use skillhost::policy::limits::LimitsChange;
+use skillhost::sign::PrivateKey;
 use skillhost::verify::TrustLevel;
-use skillhost::{Capacity, Error, Result};
-use skillhost_tests::bench::invocation;
+use skillhost::{Capacity, Error, Host, Result, Setup};
+use skillhost_tests::bench::{compilation, invocation, trust};
 use skillhost_tests::{Bench, Records, grant, guests, pack};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -242,4 +247,103 @@ async fn c02_a_call_that_is_dropped_has_its_end_recorded() {
     assert_eq!(ends.len(), 1, "{ends:?}");
     assert_eq!(ends[0]["kind"], "Cancelled");
     bench.assert_serving().await;
+}
+
+/// Panics once over an event, while the record is locked.
+#[derive(Debug)]
+struct Fragile {
+    records: Records,
+    over: &'static str,
+    broke: AtomicBool,
+}
+
+impl Fragile {
+    fn new(records: &Records, over: &'static str) -> Self {
+        Self {
+            records: records.clone(),
+            over,
+            broke: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Sink for Fragile {
+    fn write(&self, record: &Record<'_>) -> Result<()> {
+        let event = serde_json::to_value(record).unwrap();
+        let breaks = event["event"] == self.over && !self.broke.swap(true, Ordering::SeqCst);
+        assert!(!breaks, "on purpose");
+        self.records.write(record)
+    }
+}
+
+/// Calls a host whose record panics over that event: what came of the call, none
+/// if the panic reached whoever called, and what was recorded of it. An honest
+/// call works afterwards.
+async fn called_while_the_record_panics(over: &'static str) -> (Option<Error>, Vec<Value>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, key) = (Records::default(), PrivateKey::generate().unwrap());
+    let mut setup = Setup::new(trust(&key), Box::new(Fragile::new(&records, over)));
+    setup.compile = compilation();
+    setup.monitor = Rules::none();
+    let host = Arc::new(Host::new(setup).unwrap());
+    for guest in ["state_and_secrets", "echo"] {
+        let name = pack::skill_name(guest);
+        let path = pack::write_signed(folder.path(), &name, &pack::rust(guest), &key);
+        host.load(&path).await.unwrap();
+    }
+    let reach = || invocation("state_and_secrets", "reach", json!({}));
+    let call = reach();
+    let id = call.id.to_string();
+    let caller = Arc::clone(&host);
+    let ended = tokio::spawn(async move { caller.invoke(call).await }).await;
+    let failure = match ended {
+        Ok(answer) => Some(answer.outcome.unwrap_err()),
+        Err(error) => {
+            assert!(error.is_panic(), "{error}");
+            None
+        }
+    };
+    let echo = invocation("echo", "echo", json!({"text": "a"}));
+    for honest in [echo, reach()] {
+        let answer = host.invoke(honest).await;
+        assert!(answer.outcome.is_ok(), "{over}: {answer:?}");
+        let events = records.of(&answer.invocation);
+        let end = events.last().unwrap();
+        assert_eq!(end["event"], "invocation.finished", "{over}: {events:?}");
+    }
+    // One number is missing, and is seen to be.
+    let numbers = records.sequence();
+    assert_eq!(
+        numbers.last().copied(),
+        Some(numbers.len() as u64),
+        "{over}"
+    );
+    (failure, records.of(&id))
+}
+
+/// Within a call the panic ends that call. Over its start or its end it goes on
+/// to whoever called: there is nobody else left to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn c01_a_panic_under_the_lock_of_the_record_poisons_nothing() {
+    let named = |events: &[Value], name: &str| -> Vec<Value> {
+        let mut events = events.to_vec();
+        events.retain(|it| it["event"] == name);
+        events
+    };
+    let (failure, events) = called_while_the_record_panics("capability.denied").await;
+    assert_eq!(failure.unwrap().kind(), Internal);
+    assert_eq!(named(&events, "host.panicked").len(), 1, "{events:?}");
+    let ends = named(&events, "invocation.finished");
+    assert_eq!(ends.len(), 1, "{events:?}");
+    assert_eq!(ends[0]["kind"], "Internal");
+
+    let (failure, events) = called_while_the_record_panics("invocation.started").await;
+    assert!(failure.is_none(), "{failure:?}");
+    assert!(events.is_empty(), "it did not begin: {events:?}");
+
+    let (failure, events) = called_while_the_record_panics("invocation.finished").await;
+    assert!(failure.is_none(), "{failure:?}");
+    let ends = named(&events, "invocation.finished");
+    assert_eq!(ends.len(), 1, "{events:?}");
+    assert_eq!(ends[0]["kind"], "Internal");
 }
