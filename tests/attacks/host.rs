@@ -1,12 +1,14 @@
-//! C01, C02, D02, R31 and R36: the host itself under pressure.
+//! C01, C02, D02, D05, R31 and R36: the host itself under pressure.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use skillhost::Kind::{
-    AuditUnavailable, Cancelled, ConfigInvalid, FuelExhausted, Internal, Overloaded,
+    AuditUnavailable, Cancelled, ConfigInvalid, DeadlineExceeded, FuelExhausted, Internal,
+    Overloaded,
 };
 use skillhost::event::monitor::Rules;
 use skillhost::event::{Event, Record, Sink};
@@ -17,8 +19,10 @@ use skillhost::sign::PrivateKey;
 use skillhost::verify::TrustLevel;
 use skillhost::{Capacity, Error, Host, Result, Setup};
 use skillhost_tests::bench::{compilation, invocation, trust};
-use skillhost_tests::{Bench, Records, grant, guests, pack};
+use skillhost_tests::stage::SetClock;
+use skillhost_tests::{Bench, Called, Records, grant, guests, pack};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Calls that run at once in the tests of the queue.
@@ -346,4 +350,78 @@ async fn c01_a_panic_under_the_lock_of_the_record_poisons_nothing() {
     let ends = named(&events, "invocation.finished");
     assert_eq!(ends.len(), 1, "{events:?}");
     assert_eq!(ends[0]["kind"], "Internal");
+}
+
+const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// What calls may take in the test of the clock.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// By how much time of day and running time differ from start to end of a call.
+fn apart(called: &Called) -> (SignedDuration, Duration) {
+    let (start, end) = (
+        called.event("invocation.started"),
+        called.event("invocation.finished"),
+    );
+    let wall = |it: &Value| it["time"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let running = |it: &Value| Duration::from_millis(it["monotonic_ms"].as_u64().unwrap());
+    (
+        wall(end).duration_since(wall(start)),
+        running(end) - running(start),
+    )
+}
+
+/// Time of day decides what may begin, and running time what must end: no
+/// verdict here has an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn d05_a_clock_that_jumps_during_a_call_moves_no_deadline() {
+    for jump in [YEAR, -YEAR] {
+        let clock = SetClock::at(Timestamp::now().as_second());
+        let own = clock.clone();
+        let bench = Bench::with(|setup| {
+            setup.limits.timeout = SECOND;
+            setup.clock = Arc::new(own);
+        });
+        for guest in ["sleep_forever", "progress_and_remaining", "echo"] {
+            bench.ensure_loaded(guest).await;
+        }
+
+        // One that waits ends at its deadline, neither sooner nor later.
+        let start = Instant::now();
+        let turned = async {
+            tokio::time::sleep(SECOND / 2).await;
+            clock.turn(jump);
+        };
+        let call = invocation("sleep_forever", "sleep", json!({}));
+        let (called, ()) = tokio::join!(bench.invoke(call), turned);
+        assert!(start.elapsed() >= SECOND, "{:?}", start.elapsed());
+        called.expect(DeadlineExceeded, &["limit.exceeded"]);
+        let (wall, running) = apart(&called);
+        assert_eq!(wall, jump);
+        assert!(running >= SECOND && running < SECOND * 2, "{running:?}");
+        clock.turn(-jump);
+        bench.assert_serving().await;
+
+        // One that answers has as much time left as it had.
+        let turns = Mutex::new([jump, jump * -2, jump * 2].into_iter());
+        let turned = clock.clone();
+        let mut call = invocation(
+            "progress_and_remaining",
+            "work",
+            json!({"steps": [1, 2, 3]}),
+        );
+        call.progress = Some(Arc::new(move |_| {
+            let next = turns.lock().unwrap().next();
+            turned.turn(next.unwrap_or_default());
+        }));
+        let called = bench.invoke(call).await;
+        assert!(called.answer.outcome.is_ok(), "{:?}", called.answer);
+        let left = called.structured()["remaining_ms"].as_u64().unwrap();
+        assert!((1..=1000).contains(&left), "{left}");
+        let (wall, running) = apart(&called);
+        assert_eq!(wall, jump);
+        assert!(running < SECOND, "{running:?}");
+        clock.turn(-jump);
+        bench.assert_serving().await;
+    }
 }
