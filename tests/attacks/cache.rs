@@ -304,7 +304,7 @@ async fn c05_hosts_that_share_a_cache_do_not_disturb_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d03_a_full_cache_drops_what_was_not_used_for_longest() {
+async fn a_full_cache_drops_what_was_not_used_for_longest() {
     let shared = Shared::new();
     used(&shared.host()).await;
     let honest = shared.entry();

@@ -181,7 +181,7 @@ async fn metrics_are_served_at_one_path_and_to_this_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r_who_says_nothing_to_the_metrics_is_let_go() {
+async fn who_says_nothing_to_the_metrics_is_let_go() {
     let bench = bench(Vec::new(), |_| {}).await;
     let endpoint = open(bench.host(), "127.0.0.1:0", false).await.unwrap();
     let mut idle = Vec::new();

@@ -1,4 +1,4 @@
-//! S07, S15 and S31: a policy that changes, or breaks, while skills are served.
+//! C04, S07, S15 and S31: a policy that changes, or breaks, while skills are served.
 
 use std::fs;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn s31_a_key_file_that_is_replaced_counts_at_the_next_call() {
 
 /// Policies that accept anyone, or nobody, or cannot be read.
 #[tokio::test(flavor = "multi_thread")]
-async fn s07_s15_a_policy_that_is_refused_leaves_the_one_in_force() {
+async fn c04_s07_s15_a_policy_that_is_refused_leaves_the_one_in_force() {
     let operator = Operator::new();
     let bench = operator.bench();
     bench.load("says", &says_so("one")).await.unwrap();

@@ -1,4 +1,4 @@
-//! S21 and S22: files that change hands while they are read.
+//! C03, S21 and S22: files that change hands while they are read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -148,7 +148,7 @@ fn put(file: &Path, place: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s21_two_signed_skills_that_take_turns_are_never_mixed_up() {
+async fn c03_s21_two_signed_skills_that_take_turns_are_never_mixed_up() {
     let (race, staged) = Race::of_files().await;
     let place = race.bench.path("says");
     let tally = race
