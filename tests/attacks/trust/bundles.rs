@@ -1,4 +1,4 @@
-//! S01 and S02: a bundle that goes, changes, or lay beside another file.
+//! D06, S01 and S02: a bundle that goes, changes, or lay beside another file.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use skillhost::Kind::{DigestMismatch, IdentityMismatch, SignatureInvalid, Signat
 use skillhost::sign::PrivateKey;
 use skillhost_tests::Bench;
 
-use super::{assert_refused, assert_says, assert_says_after, bundle_of, first, says_so};
+use super::{assert_refused, assert_says, assert_says_after, bundle_of, first, run, says_so};
 
 /// Refused by what lies on disk now.
 const REFUSED: [&str; 2] = ["artifact.changed", "verify.failed"];
@@ -80,4 +80,22 @@ async fn s16_the_signature_of_a_stranger_beside_a_good_one_changes_nothing() {
     assert_says(&bench, "one").await;
     fs::remove_file(bundle_of(loaded.path())).unwrap();
     assert_refused(&bench, IdentityMismatch, &REFUSED).await;
+}
+
+/// Component and bundle are put into place one after the other, and whoever does
+/// that is killed in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn d06_an_update_that_stops_between_its_files_does_not_run() {
+    let bench = Bench::new();
+    let loaded = bench.load("says", &says_so("one")).await.unwrap();
+    let path = loaded.path().to_owned();
+    let staged = bench.folder().join("staged");
+    fs::write(&staged, says_so("two")).unwrap();
+    fs::rename(&staged, &path).unwrap();
+    assert_eq!(bench.invoke(run()).await.kind(), DigestMismatch);
+    // Nor is it loaded anew.
+    assert_eq!(bench.refused_file(&path).await.kind(), DigestMismatch);
+    bench.key().sign_file(&path, None).unwrap();
+    assert_eq!(bench.invoke(run()).await.text().trim_end(), "two");
+    assert_says(&bench, "two").await;
 }
