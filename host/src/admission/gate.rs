@@ -225,10 +225,7 @@ impl Gate {
         Load {
             running: calls.saturating_sub(room.seats),
             waiting: room.waiting,
-            memory: self
-                .capacity
-                .memory
-                .saturating_sub(room.pages.saturating_mul(PAGE)),
+            memory: (self.capacity.pages().saturating_sub(room.pages)).saturating_mul(PAGE),
             retry_after: Duration::from_millis(typical.saturating_mul(turns))
                 .clamp(soonest, latest),
         }

@@ -66,6 +66,9 @@ impl Suspend {
             return self.done(skill, "suspended already");
         }
         events.record(&about(skill), &event)?;
+        if !is_installed(session, skill) {
+            note("There is no file of that name among the installed skills.");
+        }
         self.done(skill, "suspended")
     }
 
@@ -89,6 +92,11 @@ impl Suspend {
         });
         print_untrusted(&rows.collect::<String>())
     }
+}
+
+fn is_installed(session: &Session, skill: &SkillName) -> bool {
+    let file = session.skills_folder().join(format!("{skill}.wasm"));
+    file.exists()
 }
 
 impl Resume {

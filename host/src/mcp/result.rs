@@ -152,11 +152,23 @@ fn told(error: &Error) -> String {
             error.kind()
         );
     }
-    [Some(error.message()), error.hint(), recovery::told(error)]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let parts = [Some(error.message()), error.hint(), recovery::told(error)];
+    sentences(parts.into_iter().flatten())
+}
+
+/// A skill's own message may have no full stop.
+fn sentences<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() && !text.ends_with(['.', '!', '?']) {
+            text.push('.');
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(part);
+    }
+    text
 }
 
 /// Kinds that come of reading a skill anew, whose messages name files of the

@@ -53,6 +53,9 @@ impl Verify {
         if report.unchecked > 0 {
             return Err(no_key());
         }
+        if report.lines == 0 {
+            return Err(no_lines());
+        }
         if self.json {
             print_json(&json!({"intact": report.is_intact(), "report": report}))?;
         } else {
@@ -81,6 +84,13 @@ impl Verify {
         }
         Ok(Keys::none())
     }
+}
+
+/// An empty log looks like one that was removed with all that belongs to it.
+fn no_lines() -> Error {
+    let message = "The audit log has no lines, so there is nothing to verify.";
+    Error::new(Kind::InvalidRequest, message)
+        .with_hint("If skills were called here, somebody removed it: look for a copy.")
 }
 
 /// Who can write a log can chain it anew: without its key nothing is proved.

@@ -179,7 +179,13 @@ fn attempted(line: &Entry) -> String {
 
 /// Everything that a call used and that is a number, in the order of the record.
 fn usage(line: &Entry) -> Option<String> {
-    const OTHERS: [&str; 4] = ["monotonic_ms", "sequence", "trust_generation", "attempts"];
+    const OTHERS: [&str; 5] = [
+        "line",
+        "monotonic_ms",
+        "sequence",
+        "trust_generation",
+        "attempts",
+    ];
     let numbers = line.fields().iter().filter_map(|(name, value)| {
         let number = value.as_u64().filter(|number| *number > 0)?;
         (!OTHERS.contains(&name.as_str())).then(|| format!("{name} {number}"))

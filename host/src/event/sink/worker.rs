@@ -237,12 +237,12 @@ impl Shift {
 
     async fn send_what_is_due(&mut self) {
         let late = over(self.ending.clone());
-        let done = tokio::select! {
+        // The end of the host says nothing about the sink.
+        tokio::select! {
             biased;
-            done = self.delivery.send_what_is_due() => done,
-            () = late => Ok(()),
-        };
-        self.note(done);
+            done = self.delivery.send_what_is_due() => self.note(done),
+            () = late => {}
+        }
     }
 
     /// Says once that a sink fails, and once that it works again.
