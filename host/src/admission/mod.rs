@@ -4,13 +4,13 @@
 //! A call passes through three gates, each of which refuses with the line of the
 //! configuration that decided:
 //!
-//! 1. [`Admission::caller`], once for each call: who calls, and how often.
-//! 2. [`Admission::admit`], before each attempt: may the caller call this tool, is
+//! 1. `Admission::caller`, once for each call: who calls, and how often.
+//! 2. `Admission::admit`, before each attempt: may the caller call this tool, is
 //!    the tool blocked, does the skill have what it needs, do the arguments fit the
 //!    schema, and do they look like an attack. A tool that is called instead of
 //!    another is judged like any other.
-//! 3. [`Admission::seat`], before each attempt: rates of skill and tool, budgets,
-//!    and room, for which it waits. What is taken is given back when the [`Seated`]
+//! 3. `Admission::seat`, before each attempt: rates of skill and tool, budgets,
+//!    and room, for which it waits. What is taken is given back when the `Seated`
 //!    is dropped.
 
 mod budget;

@@ -1,8 +1,8 @@
 //! Arguments that look like an attack. The sandbox is what holds; screening is the
 //! second line, and the one that tells an operator that somebody tries.
 //!
-//! A rule is a regular expression, or one of three that are [shipped](shipped). It
-//! looks at texts that are declared as what it is about ([`Declared`]), at arguments
+//! A rule is a regular expression, or one of three that are shipped. It
+//! looks at texts that are declared as what it is about (`Declared`), at arguments
 //! by name, or at all. Rules are compiled once, run in linear time, and one call
 //! matches so much text and no more.
 

@@ -1,10 +1,10 @@
 //! Rules that watch events, and say when somebody should look.
 //!
-//! The one place where all events pass asks the [`Monitor`] about each. It
+//! The one place where all events pass asks the `Monitor` about each. It
 //! counts in a bounded memory, by names that the host gives and no guest can
 //! choose, and never looks at what it caused itself: there is no alert about
 //! alerts. What it orders beside an alert is that a skill is
-//! [suspended](crate::suspension).
+//! suspended.
 
 mod rule;
 mod window;
