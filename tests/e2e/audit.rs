@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skillhost::event::audit::{LOST, Lines};
+use skillhost::event::audit::{LOST, Lines, runs_folder};
 use skillhost_tests::Says;
 use skillhost_tests::operator::AUTHOR;
 
@@ -51,6 +51,21 @@ fn c05_run_and_serve_share_one_log() {
         .iter()
         .filter(|it| it["event"] == "invocation.finished");
     assert_eq!(ends.count(), 6);
+}
+
+/// What is not signed could be cut off by whoever comes next.
+#[test]
+fn each_run_leaves_its_log_signed_and_nothing_open() {
+    let desk = Desk::new();
+    let echo = desk.guest("echo");
+    for _ in 0..10 {
+        desk.skillhost(&["run", &echo, "echo", "--input", r#"{"text": "a"}"#])
+            .code(0);
+        let report = desk.verify_audit();
+        assert_eq!((report.unsigned, report.unsealed), (0, 0), "{report:#?}");
+        let open = runs_folder(&desk.path(AUDIT)).read_dir().unwrap();
+        assert_eq!(open.count(), 0);
+    }
 }
 
 #[test]

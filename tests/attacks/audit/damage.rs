@@ -231,6 +231,34 @@ fn d03_a_file_that_is_deleted_is_missed() {
     assert!(trail.verify().is_intact());
 }
 
+/// Who can write the files can chain a line on, and nothing that it says excuses
+/// a file that is gone.
+#[test]
+fn d03_a_line_that_nobody_signed_excuses_nothing() {
+    let (_folder, trail) = written();
+    let files = read(&trail);
+    let (oldest, _) = &files[0];
+    fs::remove_file(oldest).unwrap();
+    let (live, lines) = files.last().unwrap();
+    let last = lines.last().unwrap();
+    let line = serde_json::from_slice::<Value>(last).unwrap()["line"]
+        .as_u64()
+        .unwrap();
+    let excuse = format!(
+        "{{\"previous\":\"{}\",\"line\":{},\"event\":\"audit.rotated\",\"removed\":\"{}\"}}\n",
+        sigstore_crypto::sha256(last.trim_ascii_end()).to_hex(),
+        line + 1,
+        oldest.file_name().unwrap().to_str().unwrap()
+    );
+    fs::write(live, [lines.concat(), excuse.into_bytes()].concat()).unwrap();
+    let report = trail.verify();
+    assert_eq!(report.unsealed, 1, "{report:#?}");
+    assert!(
+        report.broken.iter().any(|it| it.damage == Damage::Missing),
+        "{report:#?}"
+    );
+}
+
 /// Who can write the files can make a sound chain; but cannot sign it.
 #[test]
 fn d03_a_chain_that_is_made_anew_is_not_signed() {
