@@ -376,7 +376,7 @@ fn require(desk: &Desk, requirement: &str, more: &str, met: bool) -> Vec<Value> 
     assert!(
         unmet
             .iter()
-            .all(|it| !it["todo"].as_str().unwrap().is_empty())
+            .all(|it| !it["remedy"].as_str().unwrap().is_empty())
     );
     unmet.clone()
 }
@@ -386,12 +386,12 @@ fn policy_check_tells_what_is_pinned_and_what_is_signed() {
     let desk = desk();
     let trust = "[trust]\npreset = \"permissive\"\n";
     let unmet = require(&desk, "pinned", trust, false);
-    let told = command(unmet[0]["todo"].as_str().unwrap());
+    let told = command(unmet[0]["remedy"].as_str().unwrap());
     assert_eq!(told, ["lock"]);
     let notes = desk.path("data/skillhost/skills/notes.wasm");
     let pin = format!("`skillhost lock --approve {}`", notes.display());
     assert!(
-        unmet[0]["todo"].as_str().unwrap().contains(&pin),
+        unmet[0]["remedy"].as_str().unwrap().contains(&pin),
         "{unmet:?}"
     );
     desk.skillhost(&["lock", "--approve", argument(&notes)])
@@ -404,7 +404,7 @@ fn policy_check_tells_what_is_pinned_and_what_is_signed() {
     fs::remove_file(desk.path("data/skillhost/skills/other.wasm")).unwrap();
     let unmet = require(&desk, "provenance", trust, false);
     assert!(
-        unmet[0]["todo"]
+        unmet[0]["remedy"]
             .as_str()
             .unwrap()
             .contains("provenance = {")

@@ -74,7 +74,7 @@ struct Finding {
     /// The skill's name, or the file of one that cannot be judged.
     skill: String,
     reason: String,
-    todo: String,
+    remedy: String,
 }
 
 /// One installed skill.
@@ -175,7 +175,7 @@ impl<'a> Ground<'a> {
         Some(Finding {
             skill: facts.skill,
             reason: unmet.reason,
-            todo: unmet.remedy,
+            remedy: unmet.remedy,
         })
     }
 
@@ -203,7 +203,7 @@ impl<'a> Ground<'a> {
             .map(|(skill, unmet)| Finding {
                 skill,
                 reason: unmet.reason,
-                todo: unmet.remedy,
+                remedy: unmet.remedy,
             })
             .collect()
     }
@@ -245,7 +245,7 @@ impl<'a> Ground<'a> {
                 .then(|| Finding {
                     skill: name.clone(),
                     reason: format!("`{name}` asks for `{right}`, and may not be of use without it."),
-                    todo: format!("Remove it, or write `deny-capabilities` without `\"{right}\"` under [policy] in skillhost.toml."),
+                    remedy: format!("Remove it, or write `deny-capabilities` without `\"{right}\"` under [policy] in skillhost.toml."),
                 });
             let granted = self.operator(looked).capabilities();
             let granted = granted.into_iter().filter(|it| denied.contains(&it.right()));
@@ -253,7 +253,7 @@ impl<'a> Ground<'a> {
                 .map(|capability| Finding {
                     skill: name.clone(),
                     reason: format!("`{capability}` is granted to `{name}` and has no effect."),
-                    todo: format!("Remove it from `[skill.{name}]` in skillhost.toml, or run `skillhost revoke {name} {}`.", crate::policy::remedy::quoted(&capability.to_string())),
+                    remedy: format!("Remove it from `[skill.{name}]` in skillhost.toml, or run `skillhost revoke {name} {}`.", crate::policy::remedy::quoted(&capability.to_string())),
                 })
                 .collect();
             needs.into_iter().chain(useless)
@@ -272,7 +272,7 @@ fn unjudged(installed: &Installed, error: &Error, requirement: Requirement) -> O
     about_trust.then(|| Finding {
         skill: installed.path.display().to_string(),
         reason: one_line(error.message(), MAX_LINE),
-        todo: error
+        remedy: error
             .hint()
             .unwrap_or("Remove it, or have it signed.")
             .to_owned(),
@@ -293,7 +293,7 @@ impl Report {
         let mut text = format!("{}  {state}\n", self.requirement);
         for finding in &self.unmet {
             text += &format!("  ! {}\n", one_line(&finding.reason, MAX_LINE));
-            text += &format!("    {}\n", one_line(&finding.todo, MAX_LINE));
+            text += &format!("    {}\n", one_line(&finding.remedy, MAX_LINE));
         }
         text
     }
