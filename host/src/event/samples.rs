@@ -1,5 +1,7 @@
 //! One of each event, for tests of what is made of them.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::verify::Decision;
 
