@@ -39,7 +39,8 @@ impl Host {
     /// the end of this attempt and of nothing else.
     pub(super) async fn attempt(&self, target: &mut Target, whole: &mut Whole) -> Attempted {
         let id = target.invocation.id;
-        let trying = crate::panic::during(id, self.try_skill(target, whole));
+        // On the heap: it is large, and is moved into each layer around it.
+        let trying = crate::panic::during(id, Box::pin(self.try_skill(target, whole)));
         let tried = AssertUnwindSafe(trying).catch_unwind().await;
         match tried {
             Ok(Ok((loaded, ended))) => {
