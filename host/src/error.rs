@@ -23,6 +23,7 @@ pub enum Kind {
     UnknownTool,
     InvalidInput,
     InputTooLarge,
+    Unauthenticated,
     Denied,
     Forbidden,
     RateLimited,
@@ -111,11 +112,12 @@ impl Again {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::InvalidRequest,
         Self::UnknownTool,
         Self::InvalidInput,
         Self::InputTooLarge,
+        Self::Unauthenticated,
         Self::Denied,
         Self::Forbidden,
         Self::RateLimited,
@@ -161,6 +163,7 @@ impl Kind {
             | Self::UnknownTool
             | Self::InvalidInput
             | Self::InputTooLarge
+            | Self::Unauthenticated
             | Self::RateLimited
             | Self::Cancelled => Blame::Caller,
             Self::ComponentInvalid

@@ -47,6 +47,9 @@ pub enum Principal {
     Local,
     /// A chat assistant that started this process.
     Stdio,
+    /// Whoever reaches this host's loopback address, where nobody has to prove
+    /// who they are.
+    Loopback,
     /// Somebody who proved to be who they are.
     Named(PrincipalName),
 }
@@ -58,6 +61,7 @@ impl Principal {
         match self {
             Self::Local => "local",
             Self::Stdio => "stdio",
+            Self::Loopback => "loopback",
             Self::Named(name) => name.as_str(),
         }
     }
@@ -70,13 +74,13 @@ impl fmt::Display for Principal {
 }
 
 /// The name of a caller: 1 to 64 of `a-z`, `0-9` and `- _ . @`, and none of the
-/// words that mean another one (`local`, `stdio`, `default`).
+/// words that mean another one (`local`, `stdio`, `loopback`, `default`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalName(Arc<str>);
 
 impl PrincipalName {
     /// Names that nobody has.
-    pub const RESERVED: [&str; 3] = ["local", "stdio", "default"];
+    pub const RESERVED: [&str; 4] = ["local", "stdio", "loopback", "default"];
 
     /// The name as text.
     #[must_use]

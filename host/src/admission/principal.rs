@@ -56,6 +56,7 @@ pub(super) struct NotAllowed {
 pub(super) struct Principals {
     local: Arc<Account>,
     stdio: Arc<Account>,
+    loopback: Arc<Account>,
     named: BTreeMap<PrincipalName, Arc<Account>>,
     others: RwLock<Others>,
     /// Those for whom there was no room among the others.
@@ -109,6 +110,7 @@ impl Principals {
             named: named.collect(),
             local: own(&Principal::Local),
             stdio: own(&Principal::Stdio),
+            loopback: own(&Principal::Loopback),
             others: RwLock::default(),
             crowd: Arc::new(opening.stranger("default")),
             opening,
@@ -119,6 +121,7 @@ impl Principals {
         match principal {
             Principal::Local => Arc::clone(&self.local),
             Principal::Stdio => Arc::clone(&self.stdio),
+            Principal::Loopback => Arc::clone(&self.loopback),
             Principal::Named(name) => match self.named.get(name) {
                 Some(account) => Arc::clone(account),
                 None => self.stranger(name),

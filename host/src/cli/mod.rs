@@ -87,7 +87,9 @@ impl From<Kind> for ExitStatus {
             | Kind::RolledBack
             | Kind::NotApproved
             | Kind::TrustRootInvalid => Self::Untrusted,
-            Kind::Denied | Kind::Forbidden | Kind::Suspended => Self::Denied,
+            Kind::Denied | Kind::Forbidden | Kind::Unauthenticated | Kind::Suspended => {
+                Self::Denied
+            }
             Kind::CompileLimit
             | Kind::RateLimited
             | Kind::FuelExhausted

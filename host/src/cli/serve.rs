@@ -1,10 +1,12 @@
 //! `skillhost serve`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
+use tokio::net::TcpListener;
 
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, list};
@@ -13,6 +15,7 @@ use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
 use crate::manifest::text::one_line;
+use crate::mcp::NoAuthentication;
 use crate::metrics::Endpoint;
 use crate::registry::Loaded;
 
@@ -20,15 +23,15 @@ use crate::registry::Loaded;
 /// before they kill a server.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server
+/// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server, or over HTTP
 #[derive(Debug, Args)]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Serve Streamable HTTP at this address instead, such as 127.0.0.1:8808
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+}
 
 impl Serve {
-    #[expect(
-        clippy::unused_self,
-        reason = "options follow when there are other transports"
-    )]
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let mut setup = session.setup(session.trust()?, Durability::Fsync)?;
         // An assistant may never read standard error.
@@ -40,12 +43,35 @@ impl Serve {
                 None => None,
             };
             load(&host, session).await?;
-            crate::mcp::serve_stdio(Arc::clone(&host)).await
+            match self.http {
+                None => crate::mcp::serve_stdio(Arc::clone(&host)).await,
+                Some(address) => over_http(&host, address).await,
+            }
         });
         host.close(FLUSH);
         served??;
         Ok(ExitStatus::Ok)
     }
+}
+
+async fn over_http(host: &Arc<Host>, address: SocketAddr) -> Result<()> {
+    if !address.ip().is_loopback() {
+        return Err(Error::new(
+            Kind::ConfigInsecure,
+            format!("Other machines reach {address}, and nobody would have to prove who they are."),
+        )
+        .with_hint("Serve at an address of this machine alone, such as 127.0.0.1:8808."));
+    }
+    let listener = TcpListener::bind(address).await.map_err(|cause| {
+        Error::new(
+            Kind::ConfigInvalid,
+            format!("The host cannot listen at {address}: {cause}."),
+        )
+    })?;
+    note(&format!("listening at http://{address}/mcp"));
+    let door = Arc::new(NoAuthentication);
+    let stop = crate::mcp::asked_to_stop()?;
+    crate::mcp::serve_http(Arc::clone(host), listener, door, stop).await
 }
 
 fn serving(loaded: &Loaded) {

@@ -174,6 +174,7 @@ fn principal(name: &str) -> Result<Principal, String> {
     match name {
         "local" => Ok(Principal::Local),
         "stdio" => Ok(Principal::Stdio),
+        "loopback" => Ok(Principal::Loopback),
         name => name.parse().map(Principal::Named),
     }
 }

@@ -68,7 +68,7 @@ const fn event(
 
 /// All events, by what they are about.
 #[rustfmt::skip]
-pub const CATALOGUE: [Described; 48] = [
+pub const CATALOGUE: [Described; 61] = [
     event("invocation.started", Info, Others, (Call, 99), "called with {input_bytes} bytes of arguments", "a call began"),
     event("invocation.attempted", Info, Skill, (Call, 99), "attempt {attempt}: {outcome}[ ({kind})], then {next}: {reason}", "one attempt of a call that is tried more than once ended; `next` says what follows"),
     event("invocation.finished", Info, Others, (Call, 99), "finished: {outcome}[ ({kind})] after {wall_ms} ms[: {reason}]", "a call ended: exactly one for each that began"),
@@ -117,4 +117,17 @@ pub const CATALOGUE: [Described; 48] = [
     event("audit.degraded", High, Others, (Log, 7), "{reason}", "the audit log cannot be written; no call is begun"),
     event("audit.recovered", Warning, Others, (Log, 8), "the audit log can be written again; {kept} records were kept, {refused} refused", "the audit log can be written again"),
     event("sink.dropped", Warning, Others, (Log, 99), "the sink `{sink}` lost {count} events", "a sink behind the audit log lost events"),
+    event("auth.failed", Warning, Others, (Finding, 1), "{source} is not let in ({method}): {reason}", "somebody did not prove who they are; `source` is their address, `key` the key's name if it is known, `repeated` how often it happened again since the last such event"),
+    event("auth.throttled", High, Others, (Finding, 1), "{scope} is made to wait {wait_ms} ms after {failures} failures", "after failed attempts, an address (`scope` is `source`) or everybody without a valid key (`all`) has to wait"),
+    event("origin.rejected", Warning, Others, (Finding, 1), "a request of {source} is turned away: {header} is `{value}`", "a web page, or a name that is not the host's, was used to reach it; `repeated` as above"),
+    event("wire.rejected", Warning, Others, (Fault, 1), "a request of {source} is turned away ({limit}): {reason}", "a request or a connection broke a limit of the wire, which `limit` names; `repeated` as above"),
+    event("server.started", Info, Others, (Lifecycle, 3), "serving over {transport}[ at {address}], callers prove who they are by {authentication}", "the host serves; `transport`, `address` and `authentication` say how"),
+    event("server.stopped", Info, Others, (Lifecycle, 4), "serving ended ({reason}); {cancelled} of {running} calls were cancelled", "the host serves no more; `running` calls were under way, and `cancelled` of them did not end in time"),
+    event("config.reloaded", Warning, Others, (Entity, 3), "now in force: {changed}", "a change of the configuration is in force; `changed` names its tables"),
+    event("config.rejected", High, Others, (Finding, 1), "not accepted ({kind}): {reason}", "a change of the configuration is not accepted; what was in force stays so"),
+    event("skill.removed", Info, Others, (Lifecycle, 4), "no longer served", "the file of a skill is gone, and its tools with it"),
+    event("key.created", Info, Others, (Entity, 1), "{by} made the key {key} for {holder}", "an operator made a key for a caller"),
+    event("key.revoked", Info, Others, (Entity, 4), "{by} revoked the key {key} of {holder}", "an operator revoked a key"),
+    event("consent.asked", Info, Others, (Entity, 99), "the caller's human is asked for {capability} ({how})", "a human is asked for something that was not granted; `how` is `elicitation` or `terminal`"),
+    event("consent.answered", Warning, Others, (Entity, 99), "the answer about {capability} is: {answer}", "a human answered: `once`, `always`, `no`, or nothing (`none`)"),
 ];

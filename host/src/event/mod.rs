@@ -454,6 +454,131 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// Somebody did not prove who they are, and was turned away.
+    #[serde(rename = "auth.failed")]
+    AuthFailed {
+        /// Their address.
+        source: String,
+        /// How they tried: `bearer`, `oauth` or `none`.
+        method: &'static str,
+        /// In one sentence; never what they sent.
+        reason: String,
+        /// Which key it was, if it is one that the host knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// How often the same happened since the last such event.
+        repeated: u64,
+    },
+    /// After failed attempts, somebody has to wait until the next.
+    #[serde(rename = "auth.throttled")]
+    AuthThrottled {
+        /// Their address.
+        source: String,
+        /// Who waits: `source`, or `all` that are not let in.
+        scope: &'static str,
+        /// Failed attempts so far.
+        failures: u64,
+        /// Milliseconds to wait.
+        wait_ms: u64,
+    },
+    /// A request came from a web page, or under a name, that is not allowed.
+    #[serde(rename = "origin.rejected")]
+    OriginRejected {
+        /// The address it came from.
+        source: String,
+        /// `Origin`, `Host` or `Content-Type`.
+        header: &'static str,
+        /// What it holds, cut off.
+        value: String,
+        /// How often the same happened since the last such event.
+        repeated: u64,
+    },
+    /// A request or a connection broke a limit of the wire.
+    #[serde(rename = "wire.rejected")]
+    WireRejected {
+        /// The address it came from, or `stdio`.
+        source: String,
+        /// The limit's name in a configuration.
+        limit: &'static str,
+        /// In one sentence.
+        reason: String,
+        /// How often the same happened since the last such event.
+        repeated: u64,
+    },
+    /// The host serves.
+    #[serde(rename = "server.started")]
+    ServerStarted {
+        /// `stdio`, `http` or `https`.
+        transport: &'static str,
+        /// Where.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// How callers prove who they are: `none`, `keys`, `oauth`, or `keys and oauth`.
+        authentication: &'static str,
+    },
+    /// The host serves no more.
+    #[serde(rename = "server.stopped")]
+    ServerStopped {
+        /// `signal`, `input-ended` or `failed`.
+        reason: &'static str,
+        /// Calls that ran when it was asked to stop.
+        running: u64,
+        /// Calls that were cancelled because they did not end in time.
+        cancelled: u64,
+    },
+    /// A change of the configuration is in force.
+    #[serde(rename = "config.reloaded")]
+    ConfigReloaded {
+        /// Tables of the configuration that changed.
+        changed: Vec<String>,
+    },
+    /// A change of the configuration is not accepted; what was in force stays so.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected {
+        /// Which check.
+        kind: Kind,
+        /// In one sentence.
+        reason: String,
+    },
+    /// The file of a skill is gone, and its tools with it.
+    #[serde(rename = "skill.removed")]
+    SkillRemoved {},
+    /// An operator made a key for a caller.
+    #[serde(rename = "key.created")]
+    KeyCreated {
+        /// Its id.
+        key: String,
+        /// Whose it is.
+        holder: String,
+        /// Who made it.
+        by: String,
+    },
+    /// An operator revoked a key.
+    #[serde(rename = "key.revoked")]
+    KeyRevoked {
+        /// Its id.
+        key: String,
+        /// Whose it was.
+        holder: String,
+        /// Who revoked it.
+        by: String,
+    },
+    /// A human is asked for something that a skill wants and was not granted.
+    #[serde(rename = "consent.asked")]
+    ConsentAsked {
+        /// What, as it stands in the configuration.
+        capability: String,
+        /// `elicitation` or `terminal`.
+        how: &'static str,
+    },
+    /// A human answered, or did not.
+    #[serde(rename = "consent.answered")]
+    ConsentAnswered {
+        /// What it was about.
+        capability: String,
+        /// `once`, `always`, `no`, or `none`.
+        answer: &'static str,
+    },
     /// The host failed while it served a call.
     #[serde(rename = "host.panicked")]
     HostPanicked {},
@@ -476,6 +601,12 @@ impl Event {
             | Self::GrantGiven { .. }
             | Self::GrantRevoked { .. }
             | Self::AuditCheckpoint { .. }
+            | Self::ServerStarted { .. }
+            | Self::ServerStopped { .. }
+            | Self::SkillRemoved { .. }
+            | Self::KeyCreated { .. }
+            | Self::KeyRevoked { .. }
+            | Self::ConsentAsked { .. }
             | Self::AuditRotated { .. } => Severity::Info,
             Self::SkillRejected { .. }
             | Self::TrustStale { .. }
@@ -496,6 +627,11 @@ impl Event {
             | Self::GrantLapsed { .. }
             | Self::PolicyUnmet { .. }
             | Self::AuditRecovered { .. }
+            | Self::AuthFailed { .. }
+            | Self::OriginRejected { .. }
+            | Self::WireRejected { .. }
+            | Self::ConfigReloaded { .. }
+            | Self::ConsentAnswered { .. }
             | Self::SinkDropped { .. } => Severity::Warning,
             Self::VerifyFailed { .. }
             | Self::SkillRevoked { .. }
@@ -511,6 +647,8 @@ impl Event {
             | Self::AuditOpened { .. }
             | Self::AuditTorn { .. }
             | Self::AuditDegraded { .. }
+            | Self::AuthThrottled { .. }
+            | Self::ConfigRejected { .. }
             | Self::HostPanicked {} => Severity::High,
         }
     }

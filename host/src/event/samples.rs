@@ -255,6 +255,67 @@ pub(crate) fn all() -> Vec<Event> {
             sink: text(),
             count: 1,
         },
+        Event::AuthFailed {
+            source: text(),
+            method: "x",
+            reason: text(),
+            key: Some(text()),
+            repeated: 1,
+        },
+        Event::AuthThrottled {
+            source: text(),
+            scope: "x",
+            failures: 1,
+            wait_ms: 1,
+        },
+        Event::OriginRejected {
+            source: text(),
+            header: "x",
+            value: text(),
+            repeated: 1,
+        },
+        Event::WireRejected {
+            source: text(),
+            limit: "x",
+            reason: text(),
+            repeated: 1,
+        },
+        Event::ServerStarted {
+            transport: "x",
+            address: Some(text()),
+            authentication: "x",
+        },
+        Event::ServerStopped {
+            reason: "x",
+            running: 1,
+            cancelled: 1,
+        },
+        Event::ConfigReloaded {
+            changed: vec![text()],
+        },
+        Event::ConfigRejected {
+            kind: Kind::Internal,
+            reason: text(),
+        },
+        Event::SkillRemoved {},
+        Event::KeyCreated {
+            key: text(),
+            holder: text(),
+            by: text(),
+        },
+        Event::KeyRevoked {
+            key: text(),
+            holder: text(),
+            by: text(),
+        },
+        Event::ConsentAsked {
+            capability: text(),
+            how: "x",
+        },
+        Event::ConsentAnswered {
+            capability: text(),
+            answer: "x",
+        },
         Event::HostPanicked {},
     ]
 }

@@ -172,6 +172,22 @@ fn describe(event: &Event) -> String {
         Event::HostOverloaded {
             running, waiting, ..
         } => format!("overloaded: {running} calls run and {waiting} wait"),
+        Event::AuthFailed { source, method, reason, .. } => format!("{source} is not let in ({method}): {reason}"),
+        Event::AuthThrottled { scope, failures, wait_ms, .. } => format!("{scope} is made to wait {wait_ms} ms after {failures} failures"),
+        Event::OriginRejected { source, header, value, .. } => format!("a request of {source} is turned away: {header} is `{value}`"),
+        Event::WireRejected { source, limit, reason, .. } => format!("a request of {source} is turned away ({limit}): {reason}"),
+        Event::ServerStarted { transport, address, authentication } => format!(
+            "serving over {transport}{}, callers prove who they are by {authentication}",
+            address.as_ref().map(|it| format!(" at {it}")).unwrap_or_default()
+        ),
+        Event::ServerStopped { reason, running, cancelled } => format!("serving ended ({reason}); {cancelled} of {running} calls were cancelled"),
+        Event::ConfigReloaded { changed } => format!("now in force: {}", changed.join(", ")),
+        Event::ConfigRejected { kind, reason } => format!("not accepted ({kind}): {reason}"),
+        Event::SkillRemoved {} => "no longer served".to_owned(),
+        Event::KeyCreated { key, holder, by } => format!("{by} made the key {key} for {holder}"),
+        Event::KeyRevoked { key, holder, by } => format!("{by} revoked the key {key} of {holder}"),
+        Event::ConsentAsked { capability, how } => format!("the caller's human is asked for {capability} ({how})"),
+        Event::ConsentAnswered { capability, answer } => format!("the answer about {capability} is: {answer}"),
         Event::HostPanicked {} => "the host failed while it served a call".to_owned(),
     }
 }

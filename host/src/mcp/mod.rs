@@ -5,6 +5,9 @@
 //! use, is `rmcp`'s; this module says which tools there are, passes calls to
 //! [`Host::invoke`], and turns answers into results.
 
+mod auth;
+mod caller;
+mod http;
 mod result;
 mod server;
 mod tools;
@@ -25,9 +28,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
+pub use self::auth::{Authenticate, NoAuthentication, Refused};
+pub use self::caller::Caller;
+pub use self::http::serve_http;
 use self::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::invocation::Principal;
 
 /// How long calls may go on after the end of input. Clients wait about two
 /// seconds between closing a server's input and killing it.
@@ -85,7 +92,7 @@ async fn serve(
         tokio::time::sleep(GRACE).await;
     };
     let running = Arc::new(RwLock::new(()));
-    let server = Server::new(host, Arc::clone(&running));
+    let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&running));
     let cancelled = CancellationToken::new();
     let mut session = pin!(converse(server, transport, cancelled.clone()));
     let served = tokio::select! {
@@ -139,7 +146,7 @@ fn line_length(input: u64) -> usize {
 }
 
 /// Ends when the process is asked to.
-fn asked_to_stop() -> Result<impl Future<Output = ()>> {
+pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>> {
     let listen = |kind| {
         signal(kind).map_err(|cause| {
             Error::new(Kind::Internal, "The host cannot receive signals.").with_internal(cause)

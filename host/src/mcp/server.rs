@@ -17,13 +17,12 @@ use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::Value;
 use tokio::sync::{RwLock, mpsc};
 
+use super::caller::Caller;
 use super::{result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
-use crate::invocation::{
-    Input, Invocation, InvocationId, Principal, Progress, ProgressSink, TraceParent,
-};
+use crate::invocation::{Input, Invocation, InvocationId, Progress, ProgressSink, TraceParent};
 
 /// How long a client may keep the list of tools, in milliseconds. A skill that
 /// is replaced on disk changes it unannounced.
@@ -33,17 +32,22 @@ const LIST_TTL: u64 = 60_000;
 const MAX_WAITING_REPORTS: usize = 16;
 
 /// Serves one client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Server {
     host: Arc<Host>,
+    caller: Caller,
     /// Shared by the calls that run; whoever gets it alone knows that none
     /// does.
     running: Arc<RwLock<()>>,
 }
 
 impl Server {
-    pub(super) const fn new(host: Arc<Host>, running: Arc<RwLock<()>>) -> Self {
-        Self { host, running }
+    pub(super) const fn new(host: Arc<Host>, caller: Caller, running: Arc<RwLock<()>>) -> Self {
+        Self {
+            host,
+            caller,
+            running,
+        }
     }
 
     async fn call(
@@ -62,7 +66,7 @@ impl Server {
         let (sink, reports) = mpsc::channel(MAX_WAITING_REPORTS);
         let invocation = Invocation {
             id,
-            principal: Principal::Stdio,
+            principal: self.caller.principal.clone(),
             skill,
             tool: tool.to_owned(),
             input: input(request.arguments),
@@ -97,14 +101,15 @@ impl ServerHandler for Server {
                 None,
             ));
         }
-        let mut list = ListToolsResult::with_all_items(tools::all(&self.host, &Principal::Stdio));
+        let mut list =
+            ListToolsResult::with_all_items(tools::all(&self.host, &self.caller.principal));
         list.ttl_ms = Some(LIST_TTL);
         list.cache_scope = Some(CacheScope::Private);
         Ok(list)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let mut tools = tools::all(&self.host, &Principal::Stdio).into_iter();
+        let mut tools = tools::all(&self.host, &self.caller.principal).into_iter();
         tools.find(|tool| tool.name == name)
     }
 

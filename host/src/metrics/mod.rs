@@ -244,6 +244,7 @@ fn tool(subject: &Subject, kind: Option<Kind>) -> &str {
             Kind::UnknownTool
                 | Kind::InvalidRequest
                 | Kind::Forbidden
+                | Kind::Unauthenticated
                 | Kind::RateLimited
                 | Kind::Suspended
         )

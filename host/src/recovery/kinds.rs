@@ -54,6 +54,7 @@ pub(crate) const fn falls_back(kind: Kind) -> bool {
         | Kind::InputTooLarge
         | Kind::Denied
         | Kind::Forbidden
+        | Kind::Unauthenticated
         | Kind::RateLimited
         | Kind::Cancelled
         | Kind::SignatureMissing

@@ -1,0 +1,52 @@
+//! Who makes a request over HTTP.
+
+use std::net::SocketAddr;
+
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+
+use super::caller::Caller;
+use crate::invocation::Principal;
+
+/// Says who makes a request, before anything else is done for it.
+pub trait Authenticate: Send + Sync {
+    /// Whose request it is.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told instead.
+    fn authenticate<'a>(
+        &'a self,
+        request: &'a Parts,
+        from: SocketAddr,
+    ) -> BoxFuture<'a, Result<Caller, Refused>>;
+}
+
+/// The answer to a request of somebody who is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// 401, 403 or 429.
+    pub status: StatusCode,
+    /// What would let them in (RFC 6750, section 3).
+    pub challenge: Option<HeaderValue>,
+    /// Seconds until another attempt is looked at.
+    pub retry_after: Option<u64>,
+    /// In one sentence, without what they sent.
+    pub message: String,
+}
+
+/// Takes whoever comes for [`Principal::Loopback`]. Only for an address that
+/// other machines do not reach.
+#[derive(Debug, Clone, Copy)]
+pub struct NoAuthentication;
+
+impl Authenticate for NoAuthentication {
+    fn authenticate<'a>(
+        &'a self,
+        _request: &'a Parts,
+        _from: SocketAddr,
+    ) -> BoxFuture<'a, Result<Caller, Refused>> {
+        Box::pin(async { Ok(Caller::new(Principal::Loopback)) })
+    }
+}
