@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -35,6 +35,8 @@ pub struct Loaded {
     pub(crate) consent: Stamp,
     pub(crate) settings: Arc<Map<String, Value>>,
     pub(crate) environment: Arc<[(String, String)]>,
+    /// Which [`Terms`](crate::host::Terms) all of that was made from.
+    pub(crate) terms: u64,
     /// What lies in its place now and was not approved.
     pub(crate) passed_over: Option<Sources>,
 }
@@ -131,19 +133,15 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
-type Table = BTreeMap<SkillName, Arc<Loaded>>;
-
-/// The skills of a host. A call sees one table from beginning to end.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    table: RwLock<Arc<Table>>,
-}
+/// The skills of a host at one moment, by name. It never changes: a skill that is
+/// added, replaced or removed makes another one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Registry(BTreeMap<SkillName, Arc<Loaded>>);
 
 impl Registry {
     /// All skills, by name.
-    pub(crate) fn all(&self) -> Arc<Table> {
-        // The table is replaced whole: a panic cannot leave half of one.
-        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SkillName, &Arc<Loaded>)> {
+        self.0.iter()
     }
 
     /// The skill with that name.
@@ -152,9 +150,8 @@ impl Registry {
     ///
     /// `UnknownTool` with the names there are.
     pub(crate) fn get(&self, name: &SkillName) -> Result<Arc<Loaded>> {
-        let table = self.all();
-        table.get(name).cloned().ok_or_else(|| {
-            let names: Vec<&str> = table.keys().map(SkillName::as_str).collect();
+        self.0.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = self.0.keys().map(SkillName::as_str).collect();
             Error::new(Kind::UnknownTool, format!("There is no skill `{name}`."))
                 .with_hint(format!("The skills are: {}.", names.join(", ")))
         })
@@ -166,33 +163,44 @@ impl Registry {
     ///
     /// `ConfigInvalid` if another file claims the name.
     pub(crate) fn check_free(&self, loaded: &Loaded) -> Result<()> {
-        check_free(&self.all(), loaded)
+        let name = &loaded.manifest.name;
+        let Some(known) = self.0.get(name).filter(|known| known.path != loaded.path) else {
+            return Ok(());
+        };
+        let (known, path) = (known.path.display(), loaded.path.display());
+        Err(Error::new(
+            Kind::ConfigInvalid,
+            format!("{known} and {path} are both named `{name}`."),
+        )
+        .with_hint("Remove one of them, or give it another name in its skill.toml."))
     }
 
-    /// Adds a skill, or replaces the one that was read from the same file.
+    /// These with a skill more, or in the place of the one that was read from the
+    /// same file.
     ///
     /// # Errors
     ///
     /// `ConfigInvalid` if another file claims the name.
-    pub(crate) fn insert(&self, loaded: Arc<Loaded>) -> Result<()> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        check_free(&table, &loaded)?;
-        let mut next = Table::clone(&table);
-        next.insert(loaded.manifest.name.clone(), loaded);
-        *table = Arc::new(next);
-        Ok(())
+    pub(crate) fn with(&self, loaded: Arc<Loaded>) -> Result<Self> {
+        self.check_free(&loaded)?;
+        let mut next = self.clone();
+        next.0.insert(loaded.manifest.name.clone(), loaded);
+        Ok(next)
+    }
+
+    /// These without that one.
+    pub(crate) fn without(&self, name: &SkillName) -> Self {
+        let mut next = self.clone();
+        next.0.remove(name);
+        next
     }
 }
 
-fn check_free(table: &Table, loaded: &Loaded) -> Result<()> {
-    let name = &loaded.manifest.name;
-    let Some(known) = table.get(name).filter(|known| known.path != loaded.path) else {
-        return Ok(());
-    };
-    let (known, path) = (known.path.display(), loaded.path.display());
-    Err(Error::new(
-        Kind::ConfigInvalid,
-        format!("{known} and {path} are both named `{name}`."),
-    )
-    .with_hint("Remove one of them, or give it another name in its skill.toml."))
+impl FromIterator<Arc<Loaded>> for Registry {
+    fn from_iter<I: IntoIterator<Item = Arc<Loaded>>>(skills: I) -> Self {
+        let named = skills
+            .into_iter()
+            .map(|loaded| (loaded.manifest.name.clone(), loaded));
+        Self(named.collect())
+    }
 }

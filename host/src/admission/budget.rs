@@ -71,7 +71,8 @@ pub(super) struct Budget {
     table: Box<str>,
     clock: Arc<dyn Clock>,
     ledger: Arc<Ledger>,
-    day: Mutex<Day>,
+    /// Shared with the budget that took its place when the configuration changed.
+    day: Arc<Mutex<Day>>,
 }
 
 /// What was used today.
@@ -113,15 +114,23 @@ impl Budget {
         Self {
             most,
             table: table.into(),
-            day: Mutex::new(Day {
+            day: Arc::new(Mutex::new(Day {
                 number: day_of(clock.wall()).max(ledger.day()),
                 spent,
                 unsaved: Spent::default(),
                 reserved: Spent::default(),
-            }),
+            })),
             clock,
             ledger,
         }
+    }
+
+    /// Counts on where another left off.
+    pub(super) fn after(mut self, known: Option<&Self>) -> Self {
+        if let Some(known) = known {
+            self.day = Arc::clone(&known.day);
+        }
+        self
     }
 
     /// Sets a call's limits aside.
@@ -315,8 +324,15 @@ mod tests {
     fn open(most: DailyBudget, clock: &Arc<Set>, file: Option<&Path>) -> Arc<Budget> {
         let clock = Arc::clone(clock) as Arc<dyn Clock>;
         let ledger = Ledger::open(file.map(Path::to_owned), Arc::clone(&clock)).unwrap();
-        super::super::principal::budget_of(most, "principal ci", "[principal.ci]", &clock, &ledger)
-            .unwrap()
+        super::super::principal::budget_of(
+            most,
+            "principal ci",
+            "[principal.ci]",
+            &clock,
+            &ledger,
+            None,
+        )
+        .unwrap()
     }
 
     fn spend(budget: &Arc<Budget>, fuel: u64) {

@@ -36,7 +36,8 @@ use tokio::time::Instant;
 
 use self::budget::{Budget, Reservation, Spent};
 use self::capacity::Capacity;
-use self::gate::{Claim, Gate, Load, Seat};
+pub(crate) use self::gate::Load;
+use self::gate::{Claim, Gate, Seat};
 use self::ledger::Ledger;
 pub(crate) use self::principal::Caller;
 use self::principal::Principals;
@@ -66,8 +67,9 @@ pub(crate) struct Admission {
     principals: Principals,
     skills: BTreeMap<SkillName, SkillAccount>,
     screening: Screening,
-    gate: Gate,
+    gate: Arc<Gate>,
     ledger: Arc<Ledger>,
+    since: Since,
 }
 
 /// A call of a tool that exists, is allowed, and fits.
@@ -97,20 +99,47 @@ impl Admission {
         skills: &BTreeMap<SkillName, SkillPolicy>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self> {
-        let gate = Gate::new(capacity)?;
+        let gate = Arc::new(Gate::new(capacity)?);
         let ledger = Ledger::open(rules.ledger.clone(), Arc::clone(clock))?;
         let since = Since::now_on(Arc::clone(clock));
+        Ok(Self::by(rules, skills, (gate, ledger, since), None))
+    }
+
+    /// By other rules from now on. Who waits and what was counted stays; room and
+    /// the file of budgets are the same.
+    pub(crate) fn after(
+        &self,
+        rules: &AdmissionRules,
+        skills: &BTreeMap<SkillName, SkillPolicy>,
+    ) -> Self {
+        let kept = (
+            Arc::clone(&self.gate),
+            Arc::clone(&self.ledger),
+            self.since.clone(),
+        );
+        Self::by(rules, skills, kept, Some(self))
+    }
+
+    fn by(
+        rules: &AdmissionRules,
+        skills: &BTreeMap<SkillName, SkillPolicy>,
+        (gate, ledger, since): (Arc<Gate>, Arc<Ledger>, Since),
+        known: Option<&Self>,
+    ) -> Self {
         let account = |(name, policy): (&SkillName, &SkillPolicy)| {
-            let account = SkillAccount::open(name, &policy.admission, clock, &since, &ledger);
+            let known = known.and_then(|known| known.skills.get(name));
+            let account = SkillAccount::open(name, &policy.admission, &since, &ledger, known);
             (name.clone(), account)
         };
-        Ok(Self {
-            principals: Principals::new(rules, capacity, clock, &ledger),
+        let (capacity, known) = (*gate.capacity(), known.map(|it| &it.principals));
+        Self {
+            principals: Principals::new(rules, capacity, &since, &ledger, known),
             skills: skills.iter().map(account).collect(),
             screening: Screening::new(&rules.screening),
             gate,
             ledger,
-        })
+            since,
+        }
     }
 
     /// Whether a call with these limits can ever be let in.
@@ -122,9 +151,18 @@ impl Admission {
         self.gate.capacity().check_fits(limits)
     }
 
-    /// How busy the host is.
-    pub(crate) fn load(&self) -> Load {
-        self.gate.load()
+    /// Tells how busy the host is.
+    pub(crate) fn load(&self) -> impl Fn() -> Load + Send + Sync + 'static {
+        let gate = Arc::clone(&self.gate);
+        move || gate.load()
+    }
+
+    /// The same caller, who is not counted again.
+    pub(crate) fn again(&self, principal: &Principal) -> Caller {
+        Caller {
+            account: self.principals.account(principal),
+            seen: Seen::default(),
+        }
     }
 
     /// Whether a caller finds that tool in a list.

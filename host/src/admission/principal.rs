@@ -77,7 +77,6 @@ struct Others {
 struct Opening {
     everyone: PrincipalRules,
     capacity: Capacity,
-    clock: Arc<dyn Clock>,
     since: Since,
     ledger: Arc<Ledger>,
 }
@@ -86,19 +85,20 @@ impl Principals {
     pub(super) fn new(
         rules: &AdmissionRules,
         capacity: Capacity,
-        clock: &Arc<dyn Clock>,
+        since: &Since,
         ledger: &Arc<Ledger>,
+        known: Option<&Self>,
     ) -> Self {
         let opening = Opening {
             everyone: rules.everyone.clone(),
             capacity,
-            clock: Arc::clone(clock),
-            since: Since::now_on(Arc::clone(clock)),
+            since: since.clone(),
             ledger: Arc::clone(ledger),
         };
         let own = |principal: &Principal| {
             let rules = rules.principals.get(principal);
-            Arc::new(opening.account(principal.as_str(), principal, rules))
+            let known = known.and_then(|it| it.known(principal));
+            Arc::new(opening.account(principal.as_str(), principal, rules, known.as_deref()))
         };
         let named = rules.principals.keys().filter_map(|principal| {
             let Principal::Named(name) = principal else {
@@ -106,15 +106,26 @@ impl Principals {
             };
             Some((name.clone(), own(principal)))
         });
+        let named: BTreeMap<_, _> = named.collect();
         Self {
-            named: named.collect(),
             local: own(&Principal::Local),
             stdio: own(&Principal::Stdio),
             loopback: own(&Principal::Loopback),
-            others: RwLock::default(),
-            crowd: Arc::new(opening.stranger("default")),
+            others: RwLock::new(Others::after(known, &named, &opening)),
+            crowd: Arc::new(opening.stranger("default", known.map(|it| &*it.crowd))),
+            named,
             opening,
         }
+    }
+
+    /// The account of a caller, if there is one.
+    fn known(&self, principal: &Principal) -> Option<Arc<Account>> {
+        let Principal::Named(name) = principal else {
+            return Some(self.account(principal));
+        };
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.named.get(name).or_else(|| others.accounts.get(name));
+        known.cloned()
     }
 
     pub(super) fn account(&self, principal: &Principal) -> Arc<Account> {
@@ -144,7 +155,7 @@ impl Principals {
             return Arc::clone(&self.crowd);
         }
         let account = others.accounts.entry(name.clone());
-        Arc::clone(account.or_insert_with(|| Arc::new(self.opening.stranger(name.as_str()))))
+        Arc::clone(account.or_insert_with(|| Arc::new(self.opening.stranger(name.as_str(), None))))
     }
 
     /// How many callers are told apart that have no rules of their own.
@@ -155,6 +166,30 @@ impl Principals {
 }
 
 impl Others {
+    /// Those who are known and have no rules of their own now.
+    fn after(
+        known: Option<&Principals>,
+        named: &BTreeMap<PrincipalName, Arc<Account>>,
+        opening: &Opening,
+    ) -> Self {
+        let Some(known) = known else {
+            return Self::default();
+        };
+        let others = known.others.read().unwrap_or_else(PoisonError::into_inner);
+        let all = known.named.iter().chain(&others.accounts);
+        let accounts = all
+            .filter(|(name, _)| !named.contains_key(*name))
+            .take(MAX_OTHERS)
+            .map(|(name, account)| {
+                let account = opening.stranger(name.as_str(), Some(account));
+                (name.clone(), Arc::new(account))
+            });
+        Self {
+            accounts: accounts.collect(),
+            nobody_until: others.nobody_until,
+        }
+    }
+
     /// Whether there is no room, and none can be made yet.
     fn is_full(&self, now: Duration) -> bool {
         self.accounts.len() >= MAX_OTHERS && now < self.nobody_until
@@ -184,9 +219,9 @@ impl Others {
 }
 
 impl Opening {
-    fn stranger(&self, name: &str) -> Account {
+    fn stranger(&self, name: &str, known: Option<&Account>) -> Account {
         let rules = PrincipalRules::default();
-        self.open(name, &rules, EVERYONE, false)
+        self.open(name, &rules, (EVERYONE, false), known)
     }
 
     fn account(
@@ -194,15 +229,22 @@ impl Opening {
         name: &str,
         principal: &Principal,
         rules: Option<&PrincipalRules>,
+        known: Option<&Account>,
     ) -> Account {
         let alone = !matches!(principal, Principal::Named(_));
         let none = PrincipalRules::default();
-        self.open(name, rules.unwrap_or(&none), &table(name), alone)
+        self.open(name, rules.unwrap_or(&none), (&table(name), alone), known)
     }
 
     /// What a caller's own table does not say, that of all callers does. What
-    /// either denies is denied.
-    fn open(&self, name: &str, own: &PrincipalRules, table: &str, alone: bool) -> Account {
+    /// either denies is denied. Whoever was known before is counted on.
+    fn open(
+        &self,
+        name: &str,
+        own: &PrincipalRules,
+        (table, alone): (&str, bool),
+        known: Option<&Account>,
+    ) -> Account {
         let all = &self.everyone;
         let denied = |rules: &PrincipalRules, table: &str| -> Vec<(ToolPattern, Box<str>)> {
             let patterns = rules.deny.iter();
@@ -216,15 +258,20 @@ impl Opening {
             allow: either(own.allow.clone(), all.allow.clone(), table)
                 .map(|(allow, table)| (allow, table.into())),
             deny: [denied(own, table), denied(all, EVERYONE)].concat(),
-            limiter: rate
-                .map(|(rate, table): (Rate, _)| Limiter::new(rate, table, self.since.clone())),
-            share: Arc::new(Share::new(self.bounds(own, table, alone))),
+            limiter: rate.map(|(rate, table): (Rate, _)| {
+                Limiter::new(rate, table, self.since.clone())
+                    .after(known.and_then(|it| it.limiter.as_ref()))
+            }),
+            share: Arc::new(
+                Share::new(self.bounds(own, table, alone)).after(known.map(|it| &*it.share)),
+            ),
             budget: budget_of(
                 daily,
                 &format!("principal {name}"),
                 daily_table,
-                &self.clock,
+                self.since.clock(),
                 &self.ledger,
+                known.and_then(|it| it.budget.as_deref()),
             ),
         }
     }
@@ -274,12 +321,14 @@ pub(super) fn budget_of(
     table: &str,
     clock: &Arc<dyn Clock>,
     ledger: &Arc<Ledger>,
+    known: Option<&Budget>,
 ) -> Option<Arc<Budget>> {
     if most.is_none() {
         return None;
     }
     let (clock, kept) = (Arc::clone(clock), Arc::clone(ledger));
-    let budget = Arc::new(Budget::new(most, table, ledger.spent(name), clock, kept));
+    let budget = Budget::new(most, table, ledger.spent(name), clock, kept).after(known);
+    let budget = Arc::new(budget);
     ledger.keep(name.to_owned(), &budget);
     Some(budget)
 }
@@ -352,7 +401,7 @@ mod tests {
             ..Capacity::default()
         };
         let ledger = Ledger::open(None, system()).unwrap();
-        Principals::new(rules, capacity, &system(), &ledger)
+        Principals::new(rules, capacity, &Since::now_on(system()), &ledger, None)
     }
 
     fn named(name: &str) -> Principal {

@@ -18,8 +18,9 @@ pub(super) struct Limiter {
     pause: u64,
     /// Nanoseconds of a whole burst.
     burst: u64,
-    /// When it is rested, in nanoseconds of the clock.
-    rested: AtomicU64,
+    /// When it is rested, in nanoseconds of the clock; shared with the limiter
+    /// that took its place when the configuration changed.
+    rested: Arc<AtomicU64>,
     /// The line of the configuration.
     pub(super) rule: Box<str>,
 }
@@ -37,6 +38,10 @@ impl Since {
             start: clock.monotonic(),
             clock,
         }
+    }
+
+    pub(super) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -57,9 +62,17 @@ impl Limiter {
             clock,
             pause,
             burst: pause.saturating_mul(rate.burst().get().into()),
-            rested: AtomicU64::new(0),
+            rested: Arc::default(),
             rule: rule(rate, table).into(),
         }
+    }
+
+    /// Counts on where another left off, whatever the rate of that was.
+    pub(super) fn after(mut self, known: Option<&Self>) -> Self {
+        if let Some(known) = known {
+            self.rested = Arc::clone(&known.rested);
+        }
+        self
     }
 
     /// Counts a call; if there were too many, the time after which there may be

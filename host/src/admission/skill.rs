@@ -11,7 +11,6 @@ use super::principal::budget_of;
 use super::rate::{Limiter, Since};
 use super::rules::{SkillRules, ToolRules};
 use crate::manifest::{SkillName, ToolName};
-use crate::time::Clock;
 
 /// One skill that the configuration speaks of.
 #[derive(Debug)]
@@ -30,36 +29,45 @@ pub(super) struct ToolAccount {
 }
 
 impl SkillAccount {
+    /// Whatever was counted before is counted on.
     pub(super) fn open(
         name: &SkillName,
         rules: &SkillRules,
-        clock: &Arc<dyn Clock>,
         since: &Since,
         ledger: &Arc<Ledger>,
+        known: Option<&Self>,
     ) -> Self {
         let table = format!("[skill.{name}]");
         let traffic = &rules.traffic;
         let tool = |(tool, rules): (&ToolName, &ToolRules)| {
             let table = format!("[skill.{name}.tool.{tool}]");
+            let known = known.and_then(|known| known.tools.get(tool));
             let account = ToolAccount {
-                limiter: rules
-                    .rate
-                    .map(|rate| Limiter::new(rate, &table, since.clone())),
-                share: rules.concurrency.map(|most| share(most, &table)),
+                limiter: rules.rate.map(|rate| {
+                    let limiter = Limiter::new(rate, &table, since.clone());
+                    limiter.after(known.and_then(|it| it.limiter.as_ref()))
+                }),
+                share: rules
+                    .concurrency
+                    .map(|most| share(most, &table, known.and_then(|it| it.share.as_deref()))),
             };
             (tool.clone(), account)
         };
         Self {
-            limiter: traffic
-                .rate
-                .map(|rate| Limiter::new(rate, &table, since.clone())),
-            share: traffic.concurrency.map(|most| share(most, &table)),
+            limiter: traffic.rate.map(|rate| {
+                let limiter = Limiter::new(rate, &table, since.clone());
+                limiter.after(known.and_then(|it| it.limiter.as_ref()))
+            }),
+            share: traffic
+                .concurrency
+                .map(|most| share(most, &table, known.and_then(|it| it.share.as_deref()))),
             budget: budget_of(
                 traffic.budget,
                 &format!("skill {name}"),
                 &table,
-                clock,
+                since.clock(),
                 ledger,
+                known.and_then(|it| it.budget.as_deref()),
             ),
             tools: rules.tools.iter().map(tool).collect(),
         }
@@ -67,12 +75,13 @@ impl SkillAccount {
 }
 
 /// Calls are counted, and nothing else.
-fn share(most: NonZeroU32, table: &str) -> Arc<Share> {
-    Arc::new(Share::new(Bounds {
+fn share(most: NonZeroU32, table: &str, known: Option<&Share>) -> Arc<Share> {
+    let share = Share::new(Bounds {
         calls: most.get(),
         pages: u64::MAX,
         queue: u32::MAX,
         calls_rule: format!("`concurrency = {most}` under `{table}`").into(),
         queue_rule: Box::default(),
-    }))
+    });
+    Arc::new(share.after(known))
 }

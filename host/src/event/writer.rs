@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::audit::{Audit, Due};
-use super::monitor::{Consequence, Moment, Monitor};
+use super::monitor::{Consequence, Moment, Monitor, Rules};
 use super::sink::Loss;
 use super::{Event, Record, Sink, Subject};
 use crate::error::Result;
@@ -89,6 +89,13 @@ impl Events {
     pub(crate) fn watched_by(mut self, monitor: Monitor) -> Self {
         self.monitor = Some(monitor);
         self
+    }
+
+    /// Has the monitor watch by other rules from now on.
+    pub(crate) fn watch_by(&self, rules: &Rules) {
+        if let Some(monitor) = &self.monitor {
+            monitor.follow(rules);
+        }
     }
 
     /// What takes secrets out of texts.

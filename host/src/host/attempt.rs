@@ -79,7 +79,7 @@ impl Host {
         self.events.settle().await?;
         let caller = self.caller(invocation, subject, whole)?;
         self.refuse_suspended(invocation)?;
-        let mut loaded = self.registry.get(&invocation.skill)?;
+        let mut loaded = whole.snapshot.skills.get(&invocation.skill)?;
         // A file may change once more while the change is read; twice is a
         // sign of something else.
         for _ in 0..3 {
@@ -90,7 +90,7 @@ impl Host {
                 Err(NotRun::Failed(error)) => return Err(error),
                 Err(NotRun::Outdated) => {
                     // A large future that is seldom needed: kept out of every call's own.
-                    loaded = Box::pin(self.renewed(invocation, subject, whole.start())).await?;
+                    loaded = Box::pin(self.renewed(invocation, subject, whole)).await?;
                 }
             }
         }
@@ -116,7 +116,7 @@ impl Host {
         if let Some(caller) = &whole.caller {
             return Ok(Arc::clone(caller));
         }
-        let caller = self.admission.caller(invocation);
+        let caller = whole.snapshot.admission.caller(invocation);
         let caller = Arc::new(caller.map_err(|it| self.refused(it, subject))?);
         whole.caller = Some(Arc::clone(&caller));
         Ok(caller)
@@ -129,15 +129,15 @@ impl Host {
     ///
     /// Those with which a call is refused before its skill runs, but for trust.
     pub async fn would_admit(&self, invocation: &Invocation) -> Result<()> {
-        let caller = self.admission.caller(invocation).map_err(Refusal::error)?;
-        let loaded = self.registry.get(&invocation.skill)?;
-        let admitted = self.admission.admit(&caller, invocation, &loaded);
+        let now = self.current.get();
+        let admission = &now.admission;
+        let caller = admission.caller(invocation).map_err(Refusal::error)?;
+        let loaded = now.skills.get(&invocation.skill)?;
+        let admitted = admission.admit(&caller, invocation, &loaded);
         let admitted = admitted.map_err(Refusal::error)?;
         let limits = admitted.granted.limits_of(admitted.tool);
         let deadline = Instant::now() + limits.timeout;
-        let seat = self
-            .admission
-            .seat(&caller, invocation, admitted.tool, limits, deadline);
+        let seat = admission.seat(&caller, invocation, admitted.tool, limits, deadline);
         let mut seat = seat.await.map_err(Refusal::error)?;
         seat.used(0, 0);
         Ok(())
@@ -157,7 +157,8 @@ impl Host {
         loaded: &Loaded,
         whole: &mut Whole,
     ) -> Result<Ended, NotRun> {
-        let admitted = self.admission.admit(caller, invocation, loaded);
+        let admission = Arc::clone(&whole.snapshot.admission);
+        let admitted = admission.admit(caller, invocation, loaded);
         let changes = self.authority.subscribe();
         let mut admitted = match admitted {
             Ok(admitted) => admitted,
@@ -172,9 +173,7 @@ impl Host {
         }
         let pass = self.ask_breaker(subject, loaded, recovery)?;
         let (limits, deadline) = whole.bounds(granted.limits_of(tool), recovery.attempt_timeout);
-        let seat = self
-            .admission
-            .seat(caller, invocation, tool, &limits, deadline);
+        let seat = admission.seat(caller, invocation, tool, &limits, deadline);
         let mut seat = seat.await.map_err(|it| self.refused(it, subject))?;
         let observer = Observer::new(Arc::clone(&self.events), Arc::new(subject.clone()));
         let store = self.store(
@@ -217,22 +216,25 @@ impl Host {
         &self,
         invocation: &Invocation,
         subject: &mut Subject,
-        start: Instant,
+        whole: &mut Whole,
     ) -> Result<Arc<Loaded>> {
+        let timeout = whole.snapshot.terms.limits.timeout;
         let renewed = tokio::select! {
             biased;
             () = invocation.cancelled.cancelled() => Err(cancelled()),
             renewed = self.renew(&invocation.skill, subject) => renewed,
-            () = tokio::time::sleep_until(start + self.limits.timeout) => Err(self.not_ready(subject)),
+            () = tokio::time::sleep_until(whole.start() + timeout) => Err(self.not_ready(subject, timeout)),
         };
         if renewed.is_err() {
             subject.trust_generation = Some(self.authority.generation());
         }
-        renewed
+        renewed?;
+        whole.go_on_with(self.current.get(), &invocation.principal);
+        whole.snapshot.skills.get(&invocation.skill)
     }
 
-    fn not_ready(&self, subject: &Subject) -> Error {
-        let timeout = millis(self.limits.timeout);
+    fn not_ready(&self, subject: &Subject, timeout: Duration) -> Error {
+        let timeout = millis(timeout);
         let kind = Kind::DeadlineExceeded;
         let reason = format!("The skill was replaced, and was not ready within {timeout} ms.");
         let event = Event::LimitExceeded {

@@ -79,7 +79,7 @@ impl<'a> Chain<'a> {
                 subject,
             },
             instead: None,
-            whole: Whole::new(Instant::now()),
+            whole: Whole::new(Instant::now(), host.current.get()),
             course: None,
             attempts: Vec::new(),
             outcome: None,
@@ -174,7 +174,7 @@ impl<'a> Chain<'a> {
             return Ok(output);
         }
         let asked = &self.asked.invocation;
-        let loaded = self.host.registry.get(&asked.skill)?;
+        let loaded = self.whole.snapshot.skills.get(&asked.skill)?;
         let mut schemas = loaded.schemas.iter();
         let schemas = schemas.find(|(tool, _)| tool.as_str() == asked.tool);
         match schemas.map(|(_, it)| it.check_output(output.structured.as_ref())) {
@@ -190,9 +190,9 @@ impl<'a> Chain<'a> {
     /// What comes next; none for a tool that is not known.
     fn decide(&mut self, failure: Failure) -> Option<Decision> {
         let asked = &self.asked.invocation;
-        let loaded = self.host.registry.get(&asked.skill).ok()?;
+        let loaded = self.whole.snapshot.skills.get(&asked.skill).ok()?;
         let rules = loaded.recovery.shared(&asked.tool)?;
-        let left = self.whole.left(&self.host.limits);
+        let left = self.whole.left();
         let course = self
             .course
             .get_or_insert_with(|| Course::new(rules, asked.id.chance()));
@@ -225,7 +225,8 @@ impl<'a> Chain<'a> {
     /// What the tool answered earlier to the same, if it may still run: what is
     /// no longer trusted, or is suspended by now, is not repeated either.
     fn recall(&self, oldest: Duration) -> Option<Recalled> {
-        let loaded = self.host.registry.get(&self.asked.invocation.skill).ok()?;
+        let skills = &self.whole.snapshot.skills;
+        let loaded = skills.get(&self.asked.invocation.skill).ok()?;
         let question = question(&self.asked);
         let last_good = &self.host.last_good;
         let (output, age) = last_good.recall(&question, oldest, Instant::now())?;
@@ -255,7 +256,7 @@ impl<'a> Chain<'a> {
     }
 
     fn next_fallback(&mut self, tried: Tried) -> Result<Option<Duration>> {
-        let left = self.whole.left(&self.host.limits);
+        let left = self.whole.left();
         match self.course.as_mut().map(|course| course.instead(left)) {
             Some(decision) => self.follow(decision, tried),
             None => Ok(None),

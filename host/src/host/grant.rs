@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Host;
+use super::{Host, Terms};
 use crate::consent::{Effect, Stamp};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
@@ -22,12 +22,13 @@ impl Host {
         &self,
         manifest: &Manifest,
         verdict: &Verdict,
+        terms: &Terms,
         subject: &Subject,
     ) -> Result<(OperatorGrant, Stamp)> {
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
         let (effect, stamp) = self.consents.effect(&release);
         self.tell_lapsed(&effect, subject)?;
-        let configured = &self.policy_of(&manifest.name).grant;
+        let configured = &terms.policy_of(&manifest.name).grant;
         Ok((configured.with(effect.capabilities()), stamp))
     }
 
@@ -47,11 +48,12 @@ impl Host {
         &self,
         renewed: &mut Loaded,
         current: &Loaded,
+        terms: &Terms,
         subject: &Subject,
     ) -> Result<()> {
         let (manifest, verdict) = (Arc::clone(&renewed.manifest), renewed.verdict().clone());
-        let (operator, consent) = self.granted_to(&manifest, &verdict, subject)?;
-        let granted = self.grant(&manifest, &verdict, &operator, Some(current))?;
+        let (operator, consent) = self.granted_to(&manifest, &verdict, terms, subject)?;
+        let granted = self.grant(&manifest, &verdict, &operator, terms, Some(current))?;
         renewed.granted = Arc::new(granted);
         renewed.consent = consent;
         Ok(())
@@ -68,14 +70,14 @@ impl Host {
         manifest: &Manifest,
         verdict: &Verdict,
         granted: &Result<Granted, Denied>,
-        subject: &Subject,
+        (terms, subject): (&Terms, &Subject),
     ) -> Result<()> {
-        if self.requirements.require.is_empty() {
+        if terms.requirements.require.is_empty() {
             return Ok(());
         }
         let granted = granted.as_ref().ok();
-        let facts = self.facts(path, manifest, verdict, granted);
-        let unmet = self.requirements.unmet(&facts);
+        let facts = self.facts(path, manifest, verdict, granted, terms);
+        let unmet = terms.requirements.unmet(&facts);
         for unmet in &unmet {
             let event = Event::PolicyUnmet {
                 requirement: unmet.requirement.to_string(),
@@ -98,8 +100,9 @@ impl Host {
         manifest: &Manifest,
         verdict: &Verdict,
         granted: Option<&Granted>,
+        terms: &Terms,
     ) -> Facts {
-        let policy = self.policy_of(&manifest.name);
+        let policy = terms.policy_of(&manifest.name);
         let rules = granted.map_or(&[][..], |granted| granted.grant.http());
         // Callers read this: they learn the file's name, not where it lies.
         let file = path.file_name().unwrap_or_default();

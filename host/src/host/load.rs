@@ -1,16 +1,18 @@
 //! Loading: open, verify, compile, link. Each step takes what the one before
 //! made, so none can be left out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Host, SkillPolicy};
+use super::loading::Turn;
+use super::{Host, SkillPolicy, Terms};
 use crate::admission::{self, Schemas};
 use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject};
-use crate::manifest::{Manifest, SkillName, section};
+use crate::manifest::{Manifest, SkillName, Tool, ToolName, section};
 use crate::policy::ceiling::Ceiling;
 use crate::policy::{self, Denied, OperatorGrant};
 use crate::recovery::Rules;
@@ -31,9 +33,9 @@ impl Host {
     /// The skill again, of which the files or what is trusted are no longer as
     /// they were judged.
     pub(super) async fn renew(&self, name: &SkillName, subject: &Subject) -> Result<Arc<Loaded>> {
-        let path = self.registry.get(name)?.path.clone();
+        let path = self.current.get().skills.get(name)?.path.clone();
         let _one_at_a_time = self.loading.of(&path).await;
-        let current = self.registry.get(name)?;
+        let current = self.current.get().skills.get(name)?;
         if self.upholds(&current) {
             return Ok(current);
         }
@@ -77,6 +79,7 @@ impl Host {
         subject: &Subject,
     ) -> Result<Arc<Loaded>> {
         let mut trail = Trail::of(subject.clone());
+        let snapshot = self.current.get();
         let renewed = self.judge(current.compiled.verified().inner().clone(), &mut trail);
         let renewed = renewed.and_then(|verified| {
             self.authority
@@ -90,20 +93,16 @@ impl Host {
             let (now, before) = (verified.verdict(), current.verdict());
             let same_trust = now.level() == before.level() && now.signers() == before.signers();
             if !same_trust || !self.consents.upholds(current.consent) {
-                self.grant_anew(&mut renewed, current, subject)?;
+                self.grant_anew(&mut renewed, current, &snapshot.terms, subject)?;
             }
             let (path, manifest) = (&renewed.path, &renewed.manifest);
             let granted = &renewed.granted;
-            self.check_requirements(path, manifest, renewed.verdict(), granted, subject)?;
-            Ok(renewed)
+            let on = (&*snapshot.terms, subject);
+            self.check_requirements(path, manifest, renewed.verdict(), granted, on)?;
+            renewed.passed_over = passed_over;
+            self.insert(renewed)
         });
-        let loaded = renewed.map_err(|error| self.rejected(&trail, error))?;
-        let loaded = Arc::new(Loaded {
-            passed_over,
-            ..loaded
-        });
-        self.registry.insert(Arc::clone(&loaded))?;
-        Ok(loaded)
+        renewed.map_err(|error| self.rejected(&trail, error))
     }
 
     async fn load_from(
@@ -114,12 +113,13 @@ impl Host {
     ) -> Result<Arc<Loaded>> {
         match self.prepare(path, known, trail).await {
             Ok((loaded, compile_ms)) => {
-                let loaded = Arc::new(loaded);
                 trail.subject.describe(&loaded);
-                self.register(&loaded)
+                let loaded = self
+                    .register(loaded)
                     .map_err(|error| self.rejected(trail, error))?;
                 self.events
                     .record(&trail.subject, &Event::SkillLoaded { compile_ms })?;
+                self.tell_replaced(&trail.subject, known, &loaded)?;
                 Ok(loaded)
             }
             Err(error) => Err(self.rejected(trail, error)),
@@ -148,24 +148,18 @@ impl Host {
         trail.subject.skill = Some(manifest.name.as_str().into());
         trail.subject.version = Some(manifest.version.to_string().into());
         self.authority.approve(&manifest, verified.verdict())?;
-        let policy = self.policy_of(&manifest.name);
-        let schemas = manifest
-            .tools
-            .iter()
-            .map(|tool| {
-                Ok((
-                    tool.name.clone(),
-                    Schemas::compile(tool, &policy.admission)?,
-                ))
-            })
-            .collect::<Result<_>>()?;
+        let now = self.current.get();
+        let policy = now.terms.policy_of(&manifest.name);
+        let schemas = schemas(&manifest, policy)?;
         let settings = admission::settings(&manifest, &policy.settings)?;
         let verdict = verified.verdict();
-        let (operator, consent) = self.granted_to(&manifest, verdict, &trail.subject)?;
-        let granted = self.grant(&manifest, verdict, &operator, known)?;
-        self.check_requirements(path, &manifest, verdict, &granted, &trail.subject)?;
+        let (operator, consent) =
+            self.granted_to(&manifest, verdict, &now.terms, &trail.subject)?;
+        let granted = self.grant(&manifest, verdict, &operator, &now.terms, known)?;
+        let on = (&*now.terms, &trail.subject);
+        self.check_requirements(path, &manifest, verdict, &granted, on)?;
         let rules = known.map(|known| &*known.recovery);
-        let recovery = Rules::new(&manifest, &policy.recovery, &self.recovery, rules)?;
+        let recovery = Rules::new(&manifest, &policy.recovery, &now.terms.recovery, rules)?;
         let start = self.clock.monotonic();
         let compiled = match known.and_then(|known| known.compiled.renewed(&verified)) {
             Some(compiled) => compiled,
@@ -183,14 +177,11 @@ impl Host {
             consent,
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
+            terms: now.generation,
             passed_over: None,
             manifest: Arc::new(manifest),
         };
         Ok((loaded, compile_ms))
-    }
-
-    pub(super) fn policy_of(&self, skill: &SkillName) -> &SkillPolicy {
-        self.skills.get(skill).unwrap_or(&self.others)
     }
 
     /// What the skill may use, as far as it is trusted, with all that it names
@@ -200,17 +191,18 @@ impl Host {
         manifest: &Manifest,
         verdict: &Verdict,
         operator: &OperatorGrant,
+        terms: &Terms,
         known: Option<&Loaded>,
     ) -> Result<Result<Granted, Denied>> {
         let level = verdict.level();
-        let denied = &self.requirements.denied;
-        let ceiling = Ceiling::of(level, self.ceilings.get(&level), denied);
-        let grant = match policy::decide(manifest, operator, &self.limits, &ceiling) {
+        let denied = &terms.requirements.denied;
+        let ceiling = Ceiling::of(level, terms.ceilings.get(&level), denied);
+        let grant = match policy::decide(manifest, operator, &terms.limits, &ceiling) {
             Ok(grant) => grant,
             Err(denied) => return Ok(Err(denied)),
         };
         for limits in grant.each_limits() {
-            self.admission.check_fits(limits)?;
+            self.current.get().admission.check_fits(limits)?;
         }
         let mounts = Mounts::open(grant.directories(), &self.descriptors, &self.private)?;
         if let Some(Ok(earlier)) = known.map(|known| Result::as_ref(&known.granted)) {
@@ -245,14 +237,49 @@ impl Host {
 
     /// Remembers its version, and makes it callable: what cannot be remembered
     /// could roll back. What nobody signed must not make a signed version too old.
-    fn register(&self, loaded: &Arc<Loaded>) -> Result<()> {
+    fn register(&self, loaded: Loaded) -> Result<Arc<Loaded>> {
         // What is free now stays free until it is inserted.
-        let _one_at_a_time = self.loading.registering();
-        self.registry.check_free(loaded)?;
+        let turn = self.loading.registering();
+        self.current.get().skills.check_free(&loaded)?;
         if !loaded.verdict().is_unsigned() {
             self.authority.accepted(&loaded.manifest)?;
         }
-        self.registry.insert(Arc::clone(loaded))
+        self.insert_in_turn(loaded, &turn)
+    }
+
+    fn insert(&self, loaded: Loaded) -> Result<Arc<Loaded>> {
+        self.insert_in_turn(loaded, &self.loading.registering())
+    }
+
+    /// Makes it callable. What was made on terms that have changed meanwhile is
+    /// made anew first: no snapshot holds a skill that is not on its terms.
+    fn insert_in_turn(&self, loaded: Loaded, _turn: &Turn<'_>) -> Result<Arc<Loaded>> {
+        let now = self.current.get();
+        let loaded = if loaded.terms == now.generation {
+            loaded
+        } else {
+            self.on_terms(&loaded, &now.terms, now.generation)?
+        };
+        let loaded = Arc::new(loaded);
+        self.current
+            .replace(now.with(now.skills.with(Arc::clone(&loaded))?));
+        Ok(loaded)
+    }
+
+    fn tell_replaced(
+        &self,
+        subject: &Subject,
+        known: Option<&Loaded>,
+        loaded: &Loaded,
+    ) -> Result<()> {
+        match known.map(|known| &known.info.digest) {
+            Some(before) if *before != loaded.info.digest => {
+                let previous_digest = before.to_string();
+                self.events
+                    .record(subject, &Event::SkillReplaced { previous_digest })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Verifies, and records how that was decided.
@@ -350,6 +377,18 @@ fn gone(error: Error) -> Error {
         .with_internal(error.message()),
         _ => error,
     }
+}
+
+/// What the arguments and answers of each tool must look like.
+pub(super) fn schemas(
+    manifest: &Manifest,
+    policy: &SkillPolicy,
+) -> Result<BTreeMap<ToolName, Schemas>> {
+    let compiled = |tool: &Tool| {
+        let schemas = Schemas::compile(tool, &policy.admission)?;
+        Ok((tool.name.clone(), schemas))
+    };
+    manifest.tools.iter().map(compiled).collect()
 }
 
 /// The manifest of a component whose signatures hold.

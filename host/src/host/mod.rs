@@ -8,6 +8,8 @@ mod load;
 mod loading;
 mod numbers;
 mod record;
+mod reload;
+mod snapshot;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use serde_json::{Map, Value};
 use self::chain::Chain;
 pub(crate) use self::load::blocking;
 use self::loading::Loading;
+pub use self::snapshot::Terms;
+use self::snapshot::{Current, Snapshot};
 use crate::admission::Admission;
 use crate::admission::capacity::Capacity;
 use crate::admission::rules::{AdmissionRules, SkillRules};
@@ -39,7 +43,7 @@ use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::Limits;
 use crate::policy::requirement::Requirements;
 use crate::recovery::{self, Breakers, LastGood, RecoveryChange, SkillRecovery};
-use crate::registry::{Loaded, Registry};
+use crate::registry::Loaded;
 use crate::sandbox::network::gateway::{Gateway, OwnListener};
 use crate::sandbox::network::{Network, SystemNetwork};
 use crate::sandbox::{Descriptors, Linkers};
@@ -155,19 +159,12 @@ pub struct Host {
     authority: Arc<Authority>,
     compiler: Compiler,
     linkers: Linkers,
-    registry: Registry,
+    current: Current,
     events: Arc<Events>,
-    admission: Arc<Admission>,
     suspensions: Arc<Suspensions>,
     descriptors: Descriptors,
     loading: Loading,
-    limits: Limits,
-    ceilings: BTreeMap<TrustLevel, LevelCeiling>,
-    requirements: Requirements,
     consents: Book,
-    skills: BTreeMap<SkillName, SkillPolicy>,
-    others: SkillPolicy,
-    recovery: RecoveryChange,
     breakers: Breakers,
     last_good: LastGood,
     secrets: Secrets,
@@ -184,12 +181,7 @@ impl Host {
         let gateway = Arc::new(Gateway::new(Arc::clone(&setup.network)));
         let calls = setup.capacity.calls;
         let clock = setup.clock;
-        let admission = Arc::new(Admission::new(
-            setup.capacity,
-            &setup.admission,
-            &setup.skills,
-            &clock,
-        )?);
+        let admission = Admission::new(setup.capacity, &setup.admission, &setup.skills, &clock)?;
         let events = Events::new(setup.audit, setup.sinks, Arc::clone(&clock))?;
         let suspensions = Suspensions::open(setup.suspended.as_deref())?;
         let monitor = Monitor::new(&setup.monitor, Arc::clone(&suspensions));
@@ -218,19 +210,24 @@ impl Host {
             )?,
             linkers: Linkers::new(compiler.engine())?,
             compiler,
-            registry: Registry::default(),
             events,
-            admission,
             suspensions,
             descriptors: Descriptors::of_process(&setup.limits),
             loading: Loading::default(),
-            limits: setup.limits,
-            ceilings: setup.ceilings,
-            requirements: setup.requirements,
             consents,
-            skills: setup.skills,
-            others: setup.others,
-            recovery: setup.recovery,
+            current: Current::new(Snapshot::new(
+                Terms {
+                    limits: setup.limits,
+                    ceilings: setup.ceilings,
+                    requirements: setup.requirements,
+                    admission: setup.admission,
+                    recovery: setup.recovery,
+                    skills: setup.skills,
+                    others: setup.others,
+                    monitor: setup.monitor,
+                },
+                admission,
+            )),
             breakers: Breakers::default(),
             last_good: LastGood::default(),
             secrets: setup.secrets,
@@ -244,20 +241,21 @@ impl Host {
     /// The skills of this host, by name.
     #[must_use]
     pub fn skills(&self) -> Vec<Arc<Loaded>> {
-        self.registry.all().values().cloned().collect()
+        let now = self.current.get();
+        now.skills.iter().map(|(_, it)| Arc::clone(it)).collect()
     }
 
     /// Whether a caller finds that tool in a list: it may call it, and the tool is
     /// not blocked.
     #[must_use]
     pub fn offers(&self, principal: &Principal, loaded: &Loaded, tool: &ToolName) -> bool {
-        self.admission.offers(principal, loaded, tool)
+        self.current.get().admission.offers(principal, loaded, tool)
     }
 
     /// The limits of a call whose skill has none of its own.
     #[must_use]
-    pub const fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> Limits {
+        self.current.get().terms.limits
     }
 
     /// How many components this host has begun to compile.
@@ -301,11 +299,11 @@ impl Host {
     /// is, they are passed over.
     #[must_use]
     pub fn unknown_fallbacks(&self) -> Vec<String> {
-        let skills = self.registry.all();
+        let now = self.current.get();
+        let skills = &now.skills;
         let is_offered = |skill: &SkillName, tool: &ToolName| {
-            skills
-                .get(skill)
-                .is_some_and(|it| it.manifest.tool(tool.as_str()).is_some())
+            let loaded = skills.get(skill);
+            loaded.is_ok_and(|it| it.manifest.tool(tool.as_str()).is_some())
         };
         let named = skills.iter().flat_map(|(name, loaded)| {
             let targets = loaded.recovery.targets(name);
@@ -357,7 +355,7 @@ fn check_fallbacks(skills: &BTreeMap<SkillName, SkillPolicy>) -> Result<()> {
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host")
-            .field("registry", &self.registry)
+            .field("current", &self.current)
             .finish_non_exhaustive()
     }
 }

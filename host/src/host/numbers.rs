@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Host;
-use crate::admission::Admission;
+use crate::admission::{Admission, Load};
 use crate::compile::Compiler;
 use crate::error::Result;
 use crate::event::Events;
@@ -54,9 +54,9 @@ pub(super) fn with_sinks(
 }
 
 /// Has the numbers told that the gate and the compiler keep.
-pub(super) fn observe(metrics: &Metrics, admission: &Arc<Admission>, compiler: &Compiler) {
-    let admission = Arc::clone(admission);
-    metrics.also(move || of_calls(&admission));
+pub(super) fn observe(metrics: &Metrics, admission: &Admission, compiler: &Compiler) {
+    let load = admission.load();
+    metrics.also(move || of_calls(load()));
     let counts = compiler.counts();
     metrics.also(move || {
         let (compiled, cached) = counts();
@@ -77,8 +77,7 @@ pub(super) fn observe(metrics: &Metrics, admission: &Arc<Admission>, compiler: &
     });
 }
 
-fn of_calls(admission: &Admission) -> Vec<Family> {
-    let load = admission.load();
+fn of_calls(load: Load) -> Vec<Family> {
     vec![
         one(
             Family::gauge,

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::record::Attempted;
+use super::snapshot::Snapshot;
 use crate::admission::Caller;
 use crate::event::Usage;
+use crate::invocation::Principal;
 use crate::policy::limits::Limits;
 use crate::recovery::Left;
 use crate::time::millis;
@@ -27,10 +29,12 @@ pub(super) struct Whole {
     running: Option<Instant>,
     /// Who calls, once that is judged.
     pub(super) caller: Option<Arc<Caller>>,
+    /// What it works with, whatever changes meanwhile.
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 impl Whole {
-    pub(super) const fn new(start: Instant) -> Self {
+    pub(super) const fn new(start: Instant, snapshot: Arc<Snapshot>) -> Self {
         Self {
             start,
             limits: None,
@@ -39,12 +43,22 @@ impl Whole {
             charged: 0,
             running: None,
             caller: None,
+            snapshot,
         }
     }
 
     /// When the call began.
     pub(super) const fn start(&self) -> Instant {
         self.start
+    }
+
+    /// What it began with may no longer run: it goes on with all that there is
+    /// now, whoever calls included, and never with a part of both.
+    pub(super) fn go_on_with(&mut self, snapshot: Arc<Snapshot>, principal: &Principal) {
+        if !Arc::ptr_eq(&snapshot.admission, &self.snapshot.admission) {
+            self.caller = Some(Arc::new(snapshot.admission.again(principal)));
+        }
+        self.snapshot = snapshot;
     }
 
     /// Whether there was an attempt before.
@@ -121,8 +135,9 @@ impl Whole {
 
     /// What is left for further attempts. Without a tool that was admitted, the
     /// limits of the host count.
-    pub(super) fn left(&self, host: &Limits) -> Left {
-        let limits = self.limits.as_ref().unwrap_or(host);
+    pub(super) fn left(&self) -> Left {
+        let limits = self.limits.as_ref();
+        let limits = limits.unwrap_or(&self.snapshot.terms.limits);
         Left {
             time: limits.timeout.saturating_sub(self.start.elapsed()),
             fuel: limits.fuel.saturating_sub(self.charged),
@@ -175,7 +190,7 @@ mod tests {
 
     fn begun() -> (Whole, Instant) {
         let start = Instant::now();
-        let mut whole = Whole::new(start);
+        let mut whole = Whole::new(start, Snapshot::of_nothing());
         assert!(whole.begin(&own()));
         assert!(!whole.begin(&own()));
         (whole, start)
@@ -213,7 +228,7 @@ mod tests {
             (limits.fuel, limits.http_requests, limits.disk_bytes),
             (0, 1, 0)
         );
-        assert_eq!(whole.left(&own()).fuel, 0);
+        assert_eq!(whole.left().fuel, 0);
         let usage = whole.usage();
         assert_eq!((usage.attempts, usage.fuel), (2, 200));
         assert_eq!((usage.spent.http_requests, usage.spent.open_files), (4, 9));

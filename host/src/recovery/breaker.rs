@@ -73,6 +73,13 @@ pub(crate) enum Change {
 }
 
 impl Breakers {
+    /// Every tool of a component begins afresh.
+    pub(crate) fn forget(&self, digest: &str) {
+        let mut states = self.lock();
+        states.retain(|circuit, _| *circuit.digest != *digest);
+        self.count.store(states.len(), Ordering::Release);
+    }
+
     /// Asks for leave to call.
     pub(crate) fn enter(
         &self,

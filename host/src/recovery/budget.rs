@@ -44,6 +44,11 @@ impl Budget {
         }
     }
 
+    /// Whether it was made by these rules.
+    pub(crate) fn is_by(&self, rules: Budgeting) -> bool {
+        self.rules == rules
+    }
+
     /// Counts a call, which adds its share.
     pub(crate) fn called(&self) {
         self.change(|bucket| {

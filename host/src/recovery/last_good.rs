@@ -74,6 +74,16 @@ impl LastGood {
         kept.answers.insert(question, good);
     }
 
+    /// Keeps no answer of a component any longer.
+    pub(crate) fn forget(&self, digest: &str) {
+        let mut kept = self.lock();
+        let of_it = |question: &&Question| *question.digest == *digest;
+        let gone: Vec<Question> = kept.answers.keys().filter(of_it).cloned().collect();
+        for question in &gone {
+            kept.remove(question);
+        }
+    }
+
     /// The answer and its age, if it is no older than that.
     pub(crate) fn recall(
         &self,

@@ -70,6 +70,7 @@ impl Rules {
         });
         let tools: BTreeMap<ToolName, Arc<Recovery>> = tools.collect();
         let budget = skill.all.budget.or(all.budget).unwrap_or_default();
+        let known = known.filter(|known| known.budget.is_by(budget));
         let rules = Self {
             keeps_answers: tools.values().any(|rules| rules.keeps_answers()),
             tools,
@@ -80,6 +81,11 @@ impl Rules {
         };
         rules.check_own(&manifest.name)?;
         Ok(rules)
+    }
+
+    /// Whether these are the same rules for each tool.
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+        self.tools == other.tools
     }
 
     fn check_own(&self, own: &SkillName) -> Result<()> {

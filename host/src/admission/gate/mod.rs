@@ -48,6 +48,12 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) struct Share {
     bounds: Bounds,
+    /// Shared with the share that took its place when the configuration changed.
+    taken: Arc<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
     calls: AtomicU32,
     pages: AtomicU64,
     /// Of a principal: what it was given while others waited.
@@ -233,34 +239,40 @@ impl Gate {
 }
 
 impl Share {
-    pub(super) const fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            calls: AtomicU32::new(0),
-            pages: AtomicU64::new(0),
-            turn: AtomicU64::new(0),
+            taken: Arc::default(),
         }
+    }
+
+    /// Within these bounds from now on, calls that run already included.
+    pub(super) fn after(mut self, known: Option<&Self>) -> Self {
+        if let Some(known) = known {
+            self.taken = Arc::clone(&known.taken);
+        }
+        self
     }
 
     /// Whether none of its calls runs.
     pub(super) fn is_idle(&self) -> bool {
-        self.calls.load(Relaxed) == 0
+        self.taken.calls.load(Relaxed) == 0
     }
 
     fn has_room_for(&self, pages: u64) -> bool {
-        let calls = self.calls.load(Relaxed);
-        let sum = self.pages.load(Relaxed).saturating_add(pages);
+        let calls = self.taken.calls.load(Relaxed);
+        let sum = self.taken.pages.load(Relaxed).saturating_add(pages);
         calls < self.bounds.calls && (calls == 0 || sum <= self.bounds.pages)
     }
 
     fn take(&self, pages: u64) {
-        self.calls.fetch_add(1, Relaxed);
-        self.pages.fetch_add(pages, Relaxed);
+        self.taken.calls.fetch_add(1, Relaxed);
+        self.taken.pages.fetch_add(pages, Relaxed);
     }
 
     fn give_back(&self, pages: u64) {
-        self.calls.fetch_sub(1, Relaxed);
-        self.pages.fetch_sub(pages, Relaxed);
+        self.taken.calls.fetch_sub(1, Relaxed);
+        self.taken.pages.fetch_sub(pages, Relaxed);
     }
 }
 
@@ -417,7 +429,7 @@ impl Room {
             Some(line) => line.waiting.push_back(place),
             None => {
                 // Who did not wait has saved up nothing.
-                principal.turn.fetch_max(self.now, Relaxed);
+                principal.taken.turn.fetch_max(self.now, Relaxed);
                 self.lines.push(Line {
                     principal: Arc::clone(principal),
                     waiting: VecDeque::from([place]),
@@ -472,7 +484,10 @@ impl Room {
     fn next(&self) -> Option<(usize, usize)> {
         let candidates = self.lines.iter().enumerate().filter_map(|(at, line)| {
             let (place, ticket) = line.first_that_may()?;
-            Some(((line.principal.turn.load(Relaxed), ticket), (at, place)))
+            Some((
+                (line.principal.taken.turn.load(Relaxed), ticket),
+                (at, place),
+            ))
         });
         candidates.min().map(|(_, place)| place)
     }
@@ -483,7 +498,7 @@ impl Room {
         let (seats, pages) = self.all;
         let cost = (WHOLE / seats.max(1)).max(claim.pages.saturating_mul(WHOLE) / pages.max(1));
         let cost = cost.max(1);
-        let turn = &claim.principal.turn;
+        let turn = &claim.principal.taken.turn;
         let before = turn.fetch_add(cost, Relaxed);
         let lines = self.lines.len() as u64;
         self.now = self.now.max(before) + (cost / lines.max(1)).max(1);
@@ -492,7 +507,7 @@ impl Room {
 
 impl Line {
     fn is_of(&self, principal: &Arc<Share>) -> bool {
-        Arc::ptr_eq(&self.principal, principal)
+        Arc::ptr_eq(&self.principal.taken, &principal.taken)
     }
 
     fn position(&self, ticket: u64) -> Option<usize> {
@@ -508,7 +523,7 @@ impl Line {
             .iter()
             .enumerate()
             .find(|(_, place)| place.claim.may_follow())?;
-        let has_room = self.principal.has_room_for(place.claim.pages);
+        let has_room = place.claim.principal.has_room_for(place.claim.pages);
         has_room.then_some((at, place.ticket))
     }
 }

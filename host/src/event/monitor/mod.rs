@@ -9,7 +9,7 @@
 mod rule;
 mod window;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ use crate::time::millis;
 /// Counts events by rules.
 #[derive(Debug)]
 pub(crate) struct Monitor {
-    watched: Vec<Watched>,
+    watched: RwLock<Arc<[Arc<Watched>]>>,
     suspensions: Arc<Suspensions>,
 }
 
@@ -30,6 +30,15 @@ pub(crate) struct Monitor {
 struct Watched {
     rule: Rule,
     windows: Mutex<Windows>,
+}
+
+impl Watched {
+    fn by(rule: &Rule) -> Arc<Self> {
+        Arc::new(Self {
+            windows: Mutex::new(Windows::new(rule.count, millis(rule.within))),
+            rule: rule.clone(),
+        })
+    }
 }
 
 /// When an event happened.
@@ -47,21 +56,35 @@ pub(crate) type Consequence = (Subject, Event);
 impl Monitor {
     /// Watches by these rules. Skills are suspended in `suspensions`.
     pub(crate) fn new(rules: &Rules, suspensions: Arc<Suspensions>) -> Self {
-        let watched = rules.iter().map(|rule| Watched {
-            windows: Mutex::new(Windows::new(rule.count, millis(rule.within))),
-            rule: rule.clone(),
-        });
+        let watched = rules.iter().map(Watched::by).collect();
         Self {
-            watched: watched.collect(),
+            watched: RwLock::new(watched),
             suspensions,
         }
+    }
+
+    /// Watches by other rules from now on. One that stays as it was counts on.
+    pub(crate) fn follow(&self, rules: &Rules) {
+        let known = self.watched();
+        let counting = |rule: &Rule| known.iter().find(|known| known.rule == *rule).cloned();
+        let watched = rules
+            .iter()
+            .map(|rule| counting(rule).unwrap_or_else(|| Watched::by(rule)));
+        let watched = watched.collect();
+        *self.watched.write().unwrap_or_else(PoisonError::into_inner) = watched;
+    }
+
+    fn watched(&self) -> Arc<[Arc<Watched>]> {
+        // Replaced whole: a panic cannot leave half of it.
+        Arc::clone(&self.watched.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts an event. What comes of it is recorded by the caller and is not
     /// shown to the monitor again.
     pub(crate) fn see(&self, subject: &Subject, event: &Event, now: Moment) -> Vec<Consequence> {
         let name = event.name();
-        let concerned = self.watched.iter().filter(|it| it.rule.event == name);
+        let watched = self.watched();
+        let concerned = watched.iter().filter(|it| it.rule.event == name);
         concerned
             .flat_map(|watched| self.apply(watched, subject, now))
             .collect()
