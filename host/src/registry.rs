@@ -13,6 +13,7 @@ use crate::compile::Compiled;
 use crate::consent::Stamp;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, SkillName, ToolName};
+use crate::mcp::names::Names;
 use crate::policy::limits::Limits;
 use crate::policy::{Denied, Grant};
 use crate::recovery::Rules;
@@ -37,6 +38,7 @@ pub struct Loaded {
     pub(crate) environment: Arc<[(String, String)]>,
     /// Which [`Terms`](crate::host::Terms) all of that was made from.
     pub(crate) terms: u64,
+    pub(crate) names: Arc<Names>,
     /// What lies in its place now and was not approved.
     pub(crate) passed_over: Option<Sources>,
 }

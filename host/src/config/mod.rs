@@ -135,6 +135,9 @@ impl Config {
         if let Some(problem) = crate::recovery::problem(recoveries) {
             return Err(invalid(problem));
         }
+        if let Some(problem) = crate::mcp::names::problem(&policies) {
+            return Err(invalid(problem));
+        }
         Ok(Self {
             trust,
             limits: Limits::default().changed(&document.limits),

@@ -15,6 +15,7 @@ use crate::admission::screening::Kind;
 use crate::error::Result;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName, ToolName};
+use crate::mcp::ListedName;
 use crate::policy::directory::DirectoryGrant;
 use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::LimitsChange;
@@ -33,6 +34,7 @@ struct ToolTable {
     concurrency: Option<Positive>,
     #[serde(default)]
     fields: BTreeMap<String, Kind>,
+    name: Option<ListedName>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +83,8 @@ impl SkillTable {
         secrets: &BTreeMap<SecretName, SecretSource>,
     ) -> Result<SkillPolicy> {
         let invalid = |problem: String| page.invalid(format_args!("[skill.{name}]: {problem}"));
-        let (mut limits, mut tools) = (BTreeMap::new(), BTreeMap::new());
+        let (mut limits, mut tools, mut names) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut calls = SkillKeys {
             rate: self.rate,
             burst: self.burst,
@@ -99,6 +102,7 @@ impl SkillTable {
             };
             calls.tools.insert(name.clone(), keys);
             limits.insert(name.clone(), table.limits);
+            names.extend(table.name.map(|listed| (name.clone(), listed)));
             tools.extend(table.recovery.map(|recovery| (name, recovery)));
         }
         let directories = self
@@ -131,6 +135,7 @@ impl SkillTable {
             recovery: recovery::read(self.recovery, tools).map_err(invalid)?,
             environment: each(self.environment, page, variable)?,
             admission: calls.read(page)?,
+            names,
         })
     }
 }

@@ -178,6 +178,7 @@ impl Host {
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
             terms: now.generation,
+            names: Arc::new(policy.names.clone()),
             passed_over: None,
             manifest: Arc::new(manifest),
         };

@@ -38,6 +38,7 @@ use crate::event::sink::SinkSettings;
 use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
+use crate::mcp::ListedName;
 use crate::policy::OperatorGrant;
 use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::Limits;
@@ -67,6 +68,8 @@ pub struct SkillPolicy {
     pub environment: BTreeMap<String, String>,
     /// How much may be done with it, and by which names.
     pub admission: SkillRules,
+    /// What its tools are called in MCP's list; by themselves `SKILL_TOOL`.
+    pub names: BTreeMap<ToolName, ListedName>,
 }
 
 /// What a host is made of.

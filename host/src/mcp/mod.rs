@@ -8,6 +8,7 @@
 mod auth;
 mod caller;
 mod http;
+pub(crate) mod names;
 mod result;
 mod server;
 mod tools;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::auth::{Authenticate, NoAuthentication, Refused};
 pub use self::caller::Caller;
 pub use self::http::serve_http;
+pub use self::names::ListedName;
 use self::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::{RwLock, mpsc};
 
 use super::caller::Caller;
-use super::{result, tools};
+use super::{names, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
@@ -56,8 +56,8 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let _running = self.running.read().await;
-        let (skill, tool) =
-            tools::split(&request.name).ok_or_else(|| result::no_such_tool(&request.name))?;
+        let (skill, tool) = names::meant(&self.host, &request.name)
+            .ok_or_else(|| result::no_such_tool(&request.name))?;
         let id = match InvocationId::random() {
             Ok(id) => id,
             Err(error) => return Ok(result::failure(&error)),
@@ -68,7 +68,7 @@ impl Server {
             id,
             principal: self.caller.principal.clone(),
             skill,
-            tool: tool.to_owned(),
+            tool,
             input: input(request.arguments),
             cancelled: context.ct.clone(),
             progress: token.is_some().then(|| progress_sink(sink)),

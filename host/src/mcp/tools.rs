@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use rmcp::model::{Tool, ToolAnnotations};
 
+use super::names::{self, Names};
 use crate::host::Host;
 use crate::invocation::Principal;
-use crate::manifest::{self, Capabilities, Manifest, SkillName};
+use crate::manifest::{self, Capabilities, Manifest};
 use crate::policy::directory::Access;
 use crate::registry::Loaded;
-
-/// Stands between skill and tool. Neither name can hold it, so a name reads
-/// one way only.
-const SEPARATOR: char = '_';
 
 /// The tools of all skills that a caller may call, always in the same order.
 pub(super) fn all(host: &Host, principal: &Principal) -> Vec<Tool> {
@@ -21,21 +18,15 @@ pub(super) fn all(host: &Host, principal: &Principal) -> Vec<Tool> {
         let offered = |tool: &&manifest::Tool| host.offers(principal, skill, &tool.name);
         let tools = manifest.tools.iter().filter(offered);
         tools
-            .map(|tool| definition(manifest, tool))
+            .map(|tool| definition(manifest, tool, &skill.names))
             .collect::<Vec<_>>()
     };
     host.skills().iter().flat_map(of_one).collect()
 }
 
-/// Skill and tool of a name in the list.
-pub(super) fn split(name: &str) -> Option<(SkillName, &str)> {
-    let (skill, tool) = name.split_once(SEPARATOR)?;
-    Some((skill.parse().ok()?, tool))
-}
-
-fn definition(manifest: &Manifest, tool: &manifest::Tool) -> Tool {
+fn definition(manifest: &Manifest, tool: &manifest::Tool, names: &Names) -> Tool {
     let mut definition = Tool::new(
-        format!("{}{SEPARATOR}{}", manifest.name, tool.name),
+        names::listed(&manifest.name, &tool.name, names),
         tool.description.clone(),
         tool.input_schema.clone(),
     );
@@ -100,7 +91,7 @@ mod tests {
 
     fn listed(capabilities: &Value, annotations: &Value) -> Value {
         let manifest = manifest(capabilities, annotations);
-        serde_json::to_value(definition(&manifest, &manifest.tools[0])).unwrap()
+        serde_json::to_value(definition(&manifest, &manifest.tools[0], &Names::new())).unwrap()
     }
 
     #[test]
@@ -157,15 +148,5 @@ mod tests {
             let listed = listed(&capabilities, &claimed);
             assert_eq!(listed["annotations"], json!({"openWorldHint": true}));
         }
-    }
-
-    #[test]
-    fn a_name_reads_one_way_only() {
-        let (skill, tool) = split("text-stats_count-words").unwrap();
-        assert_eq!((skill.as_str(), tool), ("text-stats", "count-words"));
-        for unnamed in ["", "_", "_tool", "text-stats", "Text_tool", "../x_tool"] {
-            assert!(split(unnamed).is_none(), "{unnamed}");
-        }
-        assert_eq!(split("a_b_c").unwrap().1, "b_c");
     }
 }
