@@ -161,7 +161,19 @@ fn echo(
     Ok(vec![(external, internal, adjacent)])
 }
 
-skillhost_sdk::export!(simple, structs, enums, echo);
+/// Takes one of two.
+#[tool(input = r#"{
+    "$defs": {"text": {"type": "string"}},
+    "type": "object",
+    "properties": {"post": {"$ref": "#/$defs/text"}, "phone": {"$ref": "#/$defs/text"}},
+    "anyOf": [{"required": ["post"]}, {"required": ["phone"]}],
+    "additionalProperties": false
+}"#)]
+fn by_hand(post: Option<String>, phone: Option<String>) -> Result<String> {
+    Ok(post.or(phone).unwrap_or_default())
+}
+
+skillhost_sdk::export!(simple, structs, enums, echo, by_hand);
 
 fn tool(name: &str) -> Value {
     let manifest = testing::manifest(&SKILL);
@@ -207,6 +219,23 @@ fn simple_types() {
             "place", "other"
         ])
     );
+}
+
+#[test]
+fn arguments_by_hand() {
+    let text = json!({"$ref": "#/$defs/text"});
+    assert_eq!(
+        tool("by-hand")["input_schema"],
+        json!({
+            "$defs": {"text": {"type": "string"}},
+            "type": "object",
+            "properties": {"post": text, "phone": text},
+            "anyOf": [{"required": ["post"]}, {"required": ["phone"]}],
+            "additionalProperties": false,
+        })
+    );
+    let answer = testing::call(&SKILL, "by-hand", json!({"phone": "1"})).unwrap();
+    assert_eq!(answer.to_text(), "1");
 }
 
 #[test]

@@ -156,7 +156,8 @@ fn is_number(value: &Expr) -> bool {
     }
 }
 
-fn raw_members(text: &LitStr) -> Result<Vec<(String, String)>> {
+/// The members of a schema that stands in a text.
+pub fn raw_members(text: &LitStr) -> Result<Vec<(String, String)>> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text.value())
         .map_err(|error| {
             syn::Error::new(text.span(), format!("a schema is a JSON object: {error}"))

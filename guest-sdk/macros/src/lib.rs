@@ -25,7 +25,8 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// In the brackets: `name = "..."` (otherwise the function's name, with `-` for
 /// `_`), `title = "..."`, and the flags `read_only`, `destructive`, `idempotent`
 /// and `open_world`, each alone or with `= true` or `= false`. A flag that is
-/// not there is not stated.
+/// not there is not stated. `input = r#"{...}"#` is the schema of all arguments
+/// together, instead of the one that the parameters give.
 ///
 /// On a parameter: `#[schema(...)]` as described at
 /// [`derive@Schema`], and `#[serde(rename = "...")]`.

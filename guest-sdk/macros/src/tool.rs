@@ -10,7 +10,7 @@ use syn::{
     Type,
 };
 
-use crate::attributes::SchemaAttributes;
+use crate::attributes::{SchemaAttributes, raw_members};
 use crate::node::{self, Property};
 use crate::{codec, docs, serde_attributes};
 
@@ -19,6 +19,8 @@ use crate::{codec, docs, serde_attributes};
 pub struct Options {
     name: Option<LitStr>,
     title: Option<LitStr>,
+    /// The members of a schema of all arguments, written by hand.
+    input: Option<Vec<(String, String)>>,
     flags: Vec<(Ident, bool)>,
 }
 
@@ -53,9 +55,16 @@ impl Options {
                 None => Ok(()),
             };
         }
+        if key == "input" {
+            input.parse::<Token![=]>()?;
+            return match self.input.replace(raw_members(&input.parse()?)?) {
+                Some(_) => Err(syn::Error::new(key.span(), "this is stated twice")),
+                None => Ok(()),
+            };
+        }
         if !FLAGS.iter().any(|flag| key == flag) {
             let message = format!(
-                "unknown option; there are name, title, {}",
+                "unknown option; there are name, title, input, {}",
                 FLAGS.join(", ")
             );
             return Err(syn::Error::new(key.span(), message));
@@ -160,7 +169,10 @@ fn tool(options: &Options, function: &ItemFn, parameters: &[Parameter]) -> Resul
         .map(Parameter::field)
         .collect::<Result<Vec<_>>>()?;
     let (input, output, annotations) = (
-        node::object(&fields),
+        match &options.input {
+            Some(members) => node::raw(members, &SchemaAttributes::default(), None),
+            None => node::object(&fields),
+        },
         output(&function.sig.output)?,
         options.annotations(),
     );
