@@ -162,13 +162,13 @@ fn echo(
 }
 
 /// Takes one of two.
-#[tool(input = r#"{
+#[tool(input = r##"{
     "$defs": {"text": {"type": "string"}},
     "type": "object",
     "properties": {"post": {"$ref": "#/$defs/text"}, "phone": {"$ref": "#/$defs/text"}},
     "anyOf": [{"required": ["post"]}, {"required": ["phone"]}],
     "additionalProperties": false
-}"#)]
+}"##)]
 fn by_hand(post: Option<String>, phone: Option<String>) -> Result<String> {
     Ok(post.or(phone).unwrap_or_default())
 }
