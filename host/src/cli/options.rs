@@ -187,7 +187,13 @@ impl Session {
             runs_folder(&self.audit_file()),
         ];
         let sinks = self.config.sink_files();
-        own.into_iter().chain(files).chain(sinks).collect()
+        let tls = self.config.http.tls.clone();
+        let tls = tls.into_iter().flat_map(|tls| [tls.certificate, tls.key]);
+        own.into_iter()
+            .chain(files)
+            .chain(sinks)
+            .chain(tls)
+            .collect()
     }
 
     /// A host with the configuration's limits, grants and audit log.

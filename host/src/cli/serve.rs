@@ -15,7 +15,7 @@ use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
 use crate::manifest::text::one_line;
-use crate::mcp::NoAuthentication;
+use crate::mcp::{ADDRESS, Authenticate, Exposure, NoAuthentication, Stop, serve_http};
 use crate::metrics::Endpoint;
 use crate::registry::Loaded;
 
@@ -26,14 +26,18 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server, or over HTTP
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Serve Streamable HTTP at this address instead, such as 127.0.0.1:8808
-    #[arg(long, value_name = "ADDR")]
-    http: Option<SocketAddr>,
+    /// Serve Streamable HTTP instead: at this address, or at `listen` under `[http]`, or at 127.0.0.1:8808
+    #[arg(long, value_name = "ADDR", num_args = 0..=1)]
+    http: Option<Option<SocketAddr>>,
+    /// Let in whoever reaches an address of this machine alone
+    #[arg(long, requires = "http")]
+    no_auth: bool,
 }
 
 impl Serve {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
         let mut setup = session.setup(session.trust()?, Durability::Fsync)?;
+        let front = self.front(session, setup.danger_override.is_granted())?;
         // An assistant may never read standard error.
         setup.sinks = vec![Box::new(StderrSink::detached(Severity::Warning))];
         let host = Arc::new(Host::new(setup)?);
@@ -43,9 +47,9 @@ impl Serve {
                 None => None,
             };
             load(&host, session).await?;
-            match self.http {
+            match front {
                 None => crate::mcp::serve_stdio(Arc::clone(&host)).await,
-                Some(address) => over_http(&host, address).await,
+                Some(front) => over_http(&host, session, front).await,
             }
         });
         host.close(FLUSH);
@@ -54,24 +58,58 @@ impl Serve {
     }
 }
 
-async fn over_http(host: &Arc<Host>, address: SocketAddr) -> Result<()> {
-    if !address.ip().is_loopback() {
-        return Err(Error::new(
-            Kind::ConfigInsecure,
-            format!("Other machines reach {address}, and nobody would have to prove who they are."),
-        )
-        .with_hint("Serve at an address of this machine alone, such as 127.0.0.1:8808."));
+/// Where HTTP is served, and who lets callers in.
+struct Front {
+    address: SocketAddr,
+    door: Arc<dyn Authenticate>,
+}
+
+impl Serve {
+    /// None over standard input and output.
+    fn front(&self, session: &Session, unsigned: bool) -> Result<Option<Front>> {
+        let Some(address) = self.http else {
+            return Ok(None);
+        };
+        let settings = &session.config.http;
+        let address = address.or(settings.listen).unwrap_or(ADDRESS);
+        let door: Arc<dyn Authenticate> = Arc::new(NoAuthentication);
+        let exposure = Exposure {
+            address,
+            authenticates: door.authenticates(),
+            no_auth: self.no_auth,
+            tls: settings.tls.is_some(),
+            plaintext: settings.plaintext,
+            unsigned,
+        };
+        exposure.check()?;
+        Ok(Some(Front { address, door }))
     }
+}
+
+async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<()> {
+    let Front { address, door } = front;
     let listener = TcpListener::bind(address).await.map_err(|cause| {
         Error::new(
             Kind::ConfigInvalid,
             format!("The host cannot listen at {address}: {cause}."),
         )
     })?;
-    note(&format!("listening at http://{address}/mcp"));
-    let door = Arc::new(NoAuthentication);
-    let stop = crate::mcp::asked_to_stop()?;
-    crate::mcp::serve_http(Arc::clone(host), listener, door, stop).await
+    let settings = session.config.http.clone();
+    let scheme = if settings.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let address = listener.local_addr().unwrap_or(address);
+    note(&format!("listening at {scheme}://{address}/mcp"));
+    serve_http(
+        Arc::clone(host),
+        listener,
+        door,
+        settings,
+        Stop::on_signals()?,
+    )
+    .await
 }
 
 fn serving(loaded: &Loaded) {

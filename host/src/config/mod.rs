@@ -6,6 +6,7 @@ mod audit;
 mod compile;
 mod development;
 mod environment;
+mod http;
 mod monitor;
 mod places;
 mod read;
@@ -31,6 +32,8 @@ use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
 pub(crate) use self::environment::Variables;
+use self::http::HttpTable;
+pub(crate) use self::http::read_key;
 use self::monitor::MonitorTable;
 pub use self::places::Places;
 pub(crate) use self::read::{Unreadable, read_bounded, read_trusted, read_unlinked};
@@ -49,6 +52,7 @@ use crate::event::monitor::Rules;
 use crate::event::sink::SinkSettings;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
+use crate::mcp::HttpSettings;
 use crate::metrics::MetricsSettings;
 use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::{self, Limits, LimitsChange};
@@ -87,6 +91,8 @@ pub struct Config {
     pub sinks: Vec<SinkSettings>,
     /// Where numbers can be collected while the host serves, if anywhere.
     pub metrics: Option<MetricsSettings>,
+    /// How the host is reached over HTTP, if it is.
+    pub http: HttpSettings,
     /// Which events, in which number, somebody should look at.
     pub monitor: Rules,
     /// Where secrets come from.
@@ -158,6 +164,7 @@ impl Config {
                 .metrics
                 .map(|table| MetricsTable::read(table, &page))
                 .transpose()?,
+            http: document.http.read(&page)?,
             monitor: document.monitor.read(&page)?,
             secrets,
             policies,
@@ -192,6 +199,8 @@ struct Document {
     #[serde(default)]
     sink: BTreeMap<String, Spanned<SinkTable>>,
     metrics: Option<Spanned<MetricsTable>>,
+    #[serde(default)]
+    http: HttpTable,
     #[serde(default)]
     monitor: MonitorTable,
     #[serde(default)]

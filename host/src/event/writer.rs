@@ -1,5 +1,6 @@
 //! Writes events, each with its time, its number and its run.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Events {
     /// The next number. Held while a record is written, so that the numbers of
     /// a run stand in the log in their order.
     next: Mutex<u64>,
+    /// Whether the last record reached the audit log.
+    is_kept: AtomicBool,
     redactor: Redactor,
     metrics: Arc<Metrics>,
     monitor: Option<Monitor>,
@@ -59,6 +62,7 @@ impl Events {
             clock,
             run,
             next: Mutex::new(0),
+            is_kept: AtomicBool::new(true),
             redactor: Redactor::default(),
             metrics: Arc::default(),
             monitor: None,
@@ -101,6 +105,11 @@ impl Events {
     /// What takes secrets out of texts.
     pub(crate) const fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// Whether the last event reached the audit log.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     /// Writes one event, what the monitor makes of it, and what sinks have lost.
@@ -170,6 +179,7 @@ impl Events {
         let stamp = self.stamp(&mut next);
         let kept = self.audit.write(&self.page(stamp, subject, event));
         self.metrics.audited(kept.is_ok());
+        self.is_kept.store(kept.is_ok(), Ordering::Relaxed);
         self.end(&mut next, &mut own);
         drop(next);
         for (stamp, due) in &own {

@@ -23,6 +23,11 @@ impl Host {
         self.events.metrics().text()
     }
 
+    /// Where everything is recorded.
+    pub(crate) const fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
     pub(crate) fn counted(&self) -> Arc<Metrics> {
         Arc::clone(self.events.metrics())
     }

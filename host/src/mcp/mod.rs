@@ -11,6 +11,7 @@ mod http;
 pub(crate) mod names;
 mod result;
 mod server;
+mod stop;
 mod tools;
 
 use std::pin::pin;
@@ -25,15 +26,18 @@ use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
-pub use self::auth::{Authenticate, NoAuthentication, Refused};
+pub use self::auth::{Authenticate, NoAuthentication, Page, Refused};
 pub use self::caller::Caller;
-pub use self::http::serve_http;
+pub use self::http::{
+    ADDRESS, Exposure, HostName, HttpLimits, HttpSettings, MIN_HEAD, PageOrigin, TlsFiles,
+    serve_http,
+};
 pub use self::names::ListedName;
 use self::server::Server;
+use self::stop::Calls;
+pub use self::stop::Stop;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Principal;
@@ -69,7 +73,8 @@ const ENVELOPE: u64 = 64 * 1024;
 /// or serving fails.
 pub async fn serve_stdio(host: Arc<Host>) -> Result<()> {
     let (input, output) = stdio_pipes();
-    serve(host, input, output, asked_to_stop()?).await
+    let stop = Stop::on_signals()?;
+    serve(host, input, output, async move { stop.asked().await }).await
 }
 
 async fn serve(
@@ -93,8 +98,8 @@ async fn serve(
         ended.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    let running = Arc::new(RwLock::new(()));
-    let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&running));
+    let calls = Arc::new(Calls::default());
+    let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&calls));
     let cancelled = CancellationToken::new();
     let mut session = pin!(converse(server, transport, cancelled.clone()));
     let served = tokio::select! {
@@ -105,7 +110,7 @@ async fn serve(
         }
     };
     cancelled.cancel();
-    let _all_have_ended = running.write().await;
+    calls.ended().await;
     served
 }
 
@@ -145,23 +150,6 @@ fn failed(cause: impl std::fmt::Display) -> Error {
 
 fn line_length(input: u64) -> usize {
     usize::try_from(input.saturating_mul(2).saturating_add(ENVELOPE)).unwrap_or(usize::MAX)
-}
-
-/// Ends when the process is asked to.
-pub(crate) fn asked_to_stop() -> Result<impl Future<Output = ()>> {
-    let listen = |kind| {
-        signal(kind).map_err(|cause| {
-            Error::new(Kind::Internal, "The host cannot receive signals.").with_internal(cause)
-        })
-    };
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 /// Messages as lines, and the news that no more will come: `rmcp` lets calls

@@ -15,9 +15,10 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::Value;
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::mpsc;
 
 use super::caller::Caller;
+use super::stop::Calls;
 use super::{names, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
@@ -36,17 +37,15 @@ const MAX_WAITING_REPORTS: usize = 16;
 pub(super) struct Server {
     host: Arc<Host>,
     caller: Caller,
-    /// Shared by the calls that run; whoever gets it alone knows that none
-    /// does.
-    running: Arc<RwLock<()>>,
+    calls: Arc<Calls>,
 }
 
 impl Server {
-    pub(super) const fn new(host: Arc<Host>, caller: Caller, running: Arc<RwLock<()>>) -> Self {
+    pub(super) const fn new(host: Arc<Host>, caller: Caller, calls: Arc<Calls>) -> Self {
         Self {
             host,
             caller,
-            running,
+            calls,
         }
     }
 
@@ -55,7 +54,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let _running = self.running.read().await;
+        let running = self.calls.begin(&context.ct);
         let (skill, tool) = names::meant(&self.host, &request.name)
             .ok_or_else(|| result::no_such_tool(&request.name))?;
         let id = match InvocationId::random() {
@@ -70,7 +69,7 @@ impl Server {
             skill,
             tool,
             input: input(request.arguments),
-            cancelled: context.ct.clone(),
+            cancelled: running.cancelled(),
             progress: token.is_some().then(|| progress_sink(sink)),
             parent: context.meta.get_traceparent().and_then(TraceParent::parse),
         };

@@ -15,6 +15,7 @@ use std::sync::{PoisonError, RwLock};
 pub use self::endpoint::{Endpoint, MetricsSettings};
 pub(crate) use self::family::{BUCKETS, Buckets, Family, Series, Values};
 use self::family::{Counters, Histograms};
+pub(crate) use self::text::CONTENT_TYPE;
 use crate::error::Kind;
 use crate::event::{Event, Record, Subject, Usage};
 

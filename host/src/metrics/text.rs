@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::family::{BUCKETS, Buckets, Family, Labels, Series};
 
 /// What a server says that the text is.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn write(families: &[Family]) -> String {
     let mut text = String::new();

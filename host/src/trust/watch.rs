@@ -25,7 +25,7 @@ pub(crate) struct Watch {
 
 /// Which file it is, and when it was last changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity(u64, u64, i64, i64, u64);
+pub(crate) struct Identity(u64, u64, i64, i64, u64);
 
 impl Watch {
     /// Watches `files`, which need not be there yet.
@@ -117,7 +117,9 @@ impl Watch {
     }
 }
 
-fn identity(path: &Path) -> Option<Identity> {
+/// What tells a file from another, and from itself before it changed; none if it
+/// is not there.
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some(Identity(

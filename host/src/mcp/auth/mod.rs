@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
@@ -21,6 +22,33 @@ pub trait Authenticate: Send + Sync {
         request: &'a Parts,
         from: SocketAddr,
     ) -> BoxFuture<'a, Result<Caller, Refused>>;
+
+    /// How callers prove who they are: `none`, `keys`, `oauth`, or `keys and
+    /// oauth`.
+    fn methods(&self) -> &'static str;
+
+    /// Whether anybody has to.
+    fn authenticates(&self) -> bool {
+        self.methods() != NONE
+    }
+
+    /// What is answered to a `GET` of that path by whoever it may be, such as the
+    /// metadata of a protected resource (RFC 9728); none: nothing.
+    fn page(&self, _path: &str) -> Option<Page> {
+        None
+    }
+}
+
+/// Nobody has to prove who they are.
+const NONE: &str = "none";
+
+/// Something to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// What it says.
+    pub body: Bytes,
 }
 
 /// The answer to a request of somebody who is not let in.
@@ -48,5 +76,9 @@ impl Authenticate for NoAuthentication {
         _from: SocketAddr,
     ) -> BoxFuture<'a, Result<Caller, Refused>> {
         Box::pin(async { Ok(Caller::new(Principal::Loopback)) })
+    }
+
+    fn methods(&self) -> &'static str {
+        NONE
     }
 }

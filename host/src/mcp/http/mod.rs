@@ -1,128 +1,146 @@
 //! MCP over Streamable HTTP.
 //!
+//! Each request passes, in this order: places for connections ([`slots`]) and
+//! their [`pace`]; the names under which the host is served and the web pages
+//! that it serves ([`origin`]); path and method ([`route`]); who it is
+//! ([`Authenticate`]); places for requests; the body ([`request`]); and then the
+//! protocol, which is `rmcp`'s. What is refused on the way has left no state,
+//! and is an event ([`refusals`]).
+//!
 //! Sessions of the revisions before 2026-07-28 are not kept: each request is
 //! served for itself, so that nobody can take somebody else's session, or fill
 //! the host with them.
+//!
+//! HTTP/1.1 only. What HTTP/2 adds, many streams and compressed headers on one
+//! connection, is what its attacks are made of (rapid resets, floods of
+//! CONTINUATION, empty DATA); what a client gains is a few connections.
 
-use std::convert::Infallible;
+mod answer;
+mod connection;
+mod exposure;
+mod origin;
+mod pace;
+mod pages;
+mod refusals;
+mod request;
+mod route;
+mod settings;
+mod slots;
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::RwLock;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::auth::{Authenticate, Refused};
-use super::server::Server;
+pub use self::exposure::Exposure;
+use self::route::Front;
+pub use self::settings::{
+    ADDRESS, HostName, HttpLimits, HttpSettings, MIN_HEAD, PageOrigin, TlsFiles,
+};
+use super::auth::Authenticate;
+use super::stop::Stop;
 use crate::error::Result;
+use crate::event::{Event, Subject};
 use crate::host::Host;
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+/// How often is looked whether files of TLS have changed, and what was refused
+/// is told.
+const TICK: Duration = Duration::from_secs(1);
 
-/// Where MCP is spoken.
-const PATH: &str = "/mcp";
+/// How long nobody is let in after that failed, as it does without descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the host's tools over Streamable HTTP at `/mcp`, until `stop` ends.
+/// How long answers may take to be written after the last call has ended.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Serves the host's tools over Streamable HTTP at `/mcp`, until it is asked to
+/// stop.
+///
+/// Then nobody is let in any more, calls on connections that are open are
+/// refused, and those that run have [`HttpLimits::drain`] to end; what is left is
+/// cancelled, and so it is at once if it is asked a second time. Each call has
+/// its answer and its `invocation.finished` when this returns.
+///
+/// # Errors
+///
+/// `ConfigInsecure` if other machines would be served without authentication or
+/// TLS ([`Exposure`]), or the host compiles without limits; those of the files
+/// of TLS; `AuditUnavailable` if the beginning cannot be recorded.
 pub async fn serve_http(
     host: Arc<Host>,
     listener: TcpListener,
     door: Arc<dyn Authenticate>,
-    stop: impl Future<Output = ()>,
+    settings: HttpSettings,
+    stop: Stop,
 ) -> Result<()> {
     let address = listener.local_addr().map_err(super::failed)?;
     let _protected = host.protect(address);
-    let service = Arc::new(Service {
-        host,
-        door,
-        running: Arc::new(RwLock::new(())),
-        cancelled: CancellationToken::new(),
-    });
+    let front = Arc::new(Front::new(host, door, settings, address, stop.token())?);
+    front.begun(address)?;
     let mut connections = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
+    accept(&front, &listener, &mut connections, &stop).await;
+    drop(listener);
+    end(&front, connections, &stop).await
+}
+
+async fn accept(
+    front: &Arc<Front>,
+    listener: &TcpListener,
+    connections: &mut JoinSet<()>,
+    stop: &Stop,
+) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => {
-                if let Ok((stream, from)) = accepted {
-                    connections.spawn(converse(stream, from, Arc::clone(&service)));
+            () = stop.asked() => return,
+            _ = tick.tick() => front.tick(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => admit(front, stream, from, connections),
+                Err(cause) => {
+                    tracing::debug!(%cause, "nobody can be let in");
+                    sleep(PAUSE).await;
                 }
             }
         }
         while connections.try_join_next().is_some() {}
     }
-    service.cancelled.cancel();
-    let _all_have_ended = service.running.write().await;
-    Ok(())
 }
 
-struct Service {
-    host: Arc<Host>,
-    door: Arc<dyn Authenticate>,
-    running: Arc<RwLock<()>>,
-    cancelled: CancellationToken,
-}
-
-async fn converse(stream: TcpStream, from: SocketAddr, service: Arc<Service>) {
-    // Small answers would wait 40 ms for the client's acknowledgement.
-    let _slower = stream.set_nodelay(true);
-    let answers = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request, from).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), answers);
-    let _ended = connection.await;
-}
-
-impl Service {
-    async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
-        if request.uri().path() != PATH {
-            return plain(StatusCode::NOT_FOUND, "Not Found");
+fn admit(front: &Arc<Front>, stream: TcpStream, from: SocketAddr, connections: &mut JoinSet<()>) {
+    match front.place(from) {
+        Ok(place) => {
+            connections.spawn(connection::converse(Arc::clone(front), stream, from, place));
         }
-        let (parts, body) = request.into_parts();
-        let caller = match self.door.authenticate(&parts, from).await {
-            Ok(caller) => caller,
-            Err(refused) => return refusal(refused),
-        };
-        let server = Server::new(Arc::clone(&self.host), caller, Arc::clone(&self.running));
-        let settings = StreamableHttpServerConfig::default()
-            .disable_allowed_hosts()
-            .with_legacy_session_mode(false)
-            .with_json_response(true)
-            .with_cancellation_token(self.cancelled.child_token());
-        let sessions = Arc::new(NeverSessionManager::default());
-        StreamableHttpService::new(move || Ok(server.clone()), sessions, settings)
-            .handle(Request::from_parts(parts, body))
-            .await
+        Err(full) => front.turn_away(stream, from, full),
     }
 }
 
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(text.into()).boxed());
-    *answer.status_mut() = status;
-    answer
-}
-
-fn refusal(refused: Refused) -> Answer {
-    let mut answer = plain(refused.status, refused.message);
-    let headers = answer.headers_mut();
-    if let Some(challenge) = refused.challenge {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+/// Lets calls end that run, then cancels them, and records the end.
+async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> Result<()> {
+    let running = front.calls.running();
+    tokio::select! {
+        () = front.requests.all_free() => {}
+        () = stop.at_once() => {}
+        () = sleep(front.settings.limits.drain) => {}
     }
-    if let Some(seconds) = refused.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    answer
+    let cancelled = front.calls.running();
+    front.calls.cancel();
+    front.closing.cancel();
+    let all_closed = async { while connections.join_next().await.is_some() {} };
+    let _in_time = timeout(PATIENCE, all_closed).await;
+    front.over.cancel();
+    connections.shutdown().await;
+    front.calls.ended().await;
+    front.refusals.tell(true);
+    let event = Event::ServerStopped {
+        reason: "signal",
+        running,
+        cancelled,
+    };
+    front.host.events().record(&Subject::default(), &event)
 }
