@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
 use crate::manifest::{MAX_NAME, SkillName};
+use crate::strict::{self, Room};
 
 /// Identifies one call in answers and events: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -268,36 +269,43 @@ pub struct Input {
     values: u64,
 }
 
-/// The most values in the arguments of one call: each takes much more room in
-/// memory than in text.
+/// The most values in the arguments of one call, of which an object counts as
+/// eight: each takes much more room in memory than in text.
 pub const MAX_VALUES: u64 = 1_000_000;
 
 /// The most values in the structured answer of a skill, of which an object
-/// counts as [`OBJECT`]: what they take belongs to no memory limit. It is at
-/// most 20 MB (measured: 750 bytes for an object with one number).
+/// counts as eight: what they take belongs to no memory limit. It is at most
+/// 20 MB.
 const MAX_ANSWER: u64 = 200_000;
-
-/// How many other values take as much room as an object.
-const OBJECT: u64 = 8;
 
 impl Input {
     /// Reads JSON text: one value, no duplicate keys, at most 127 levels deep.
     /// The skill gets this very text, so no number is rounded on the way.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is something else; `InputTooLarge` if it holds more
+    /// than [`MAX_VALUES`].
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
-        let mut counted = Counted::up_to(MAX_VALUES, 1);
-        let value = strict(&text, &mut counted).map_err(|cause| {
-            Error::new(
+        let mut room = Room::of(MAX_VALUES);
+        match strict::parse(&text, &mut room) {
+            Ok(value) => Ok(Self {
+                text,
+                value,
+                values: room.values(),
+            }),
+            Err(_too_many) if room.is_exhausted() => Err(Error::new(
+                Kind::InputTooLarge,
+                "The arguments hold more values than a host takes.",
+            )
+            .with_hint("Send less, or send the data as one string.")),
+            Err(cause) => Err(Error::new(
                 Kind::InvalidInput,
                 format!("The arguments are not valid JSON: {cause}."),
             )
-            .with_hint("Give one JSON object, for example `{\"text\": \"Hello\"}`.")
-        })?;
-        Ok(Self {
-            text,
-            value,
-            values: counted.values,
-        })
+            .with_hint("Give one JSON object, for example `{\"text\": \"Hello\"}`.")),
+        }
     }
 
     /// Arguments that are parsed already.
@@ -361,9 +369,9 @@ pub(crate) fn count(value: &Value) -> u64 {
 ///
 /// `InvalidOutput` if it is no JSON, `OutputLimit` if there is too much in it.
 pub(crate) fn parse_answer(text: &str) -> Result<Value> {
-    let mut counted = Counted::up_to(MAX_ANSWER, OBJECT);
-    strict(text, &mut counted).map_err(|cause| {
-        if counted.room.is_none() {
+    let mut room = Room::of(MAX_ANSWER);
+    strict::parse(text, &mut room).map_err(|cause| {
+        if room.is_exhausted() {
             return Error::new(
                 Kind::OutputLimit,
                 "The skill's structured answer holds more values than a host takes.",
@@ -377,113 +385,6 @@ pub(crate) fn parse_answer(text: &str) -> Result<Value> {
         .with_hint("This is a defect of the skill; tell its author.")
         .with_internal(cause)
     })
-}
-
-/// A JSON value in whose objects each key stands once. Of two equal keys one
-/// program takes the first and another the last, and a check of one would not
-/// hold for the other.
-fn strict(text: &str, counted: &mut Counted) -> serde_json::Result<Value> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde::de::DeserializeSeed::deserialize(Strict(counted), &mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
-}
-
-/// How many values were read, and for how many more there is room; none if
-/// there was too little.
-struct Counted {
-    values: u64,
-    room: Option<u64>,
-    object: u64,
-}
-
-impl Counted {
-    const fn up_to(room: u64, object: u64) -> Self {
-        Self {
-            values: 0,
-            room: Some(room),
-            object,
-        }
-    }
-
-    fn take<E: serde::de::Error>(&mut self, amount: u64) -> Result<(), E> {
-        self.room = self.room.and_then(|room| room.checked_sub(amount));
-        self.room
-            .map(|_enough| ())
-            .ok_or_else(|| E::custom("there are too many values"))
-    }
-}
-
-/// Counts the values while it reads them.
-struct Strict<'a>(&'a mut Counted);
-
-impl<'de> serde::de::DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.0.values += 1;
-        self.0.take(1)?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> serde::de::Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = sequence.next_element_seed(Strict(&mut *self.0))? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        self.0.take(self.0.object - 1)?;
-        let mut object = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if object.contains_key(&key) {
-                return Err(serde::de::Error::custom(format_args!(
-                    "the key {key:?} stands twice"
-                )));
-            }
-            let value = map.next_value_seed(Strict(&mut *self.0))?;
-            object.insert(key, value);
-        }
-        Ok(Value::Object(object))
-    }
 }
 
 #[cfg(test)]

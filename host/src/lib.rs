@@ -35,6 +35,7 @@ pub mod selftest;
 
 pub mod build;
 mod file;
+mod strict;
 pub mod sign;
 pub mod tuf;
 

@@ -8,6 +8,7 @@
 mod auth;
 mod caller;
 mod http;
+pub mod message;
 pub(crate) mod names;
 mod result;
 mod server;

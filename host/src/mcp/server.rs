@@ -7,23 +7,22 @@ use futures_util::FutureExt;
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ErrorData, Implementation, JsonObject,
+    CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
     ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
     ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
     ServerConfig, Tool,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::caller::Caller;
 use super::stop::Calls;
-use super::{names, result, tools};
+use super::{message, names, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
-use crate::invocation::{Input, Invocation, InvocationId, Progress, ProgressSink, TraceParent};
+use crate::invocation::{Invocation, InvocationId, Progress, ProgressSink, TraceParent};
 
 /// How long a client may keep the list of tools, in milliseconds. A skill that
 /// is replaced on disk changes it unannounced.
@@ -52,7 +51,7 @@ impl Server {
     async fn call(
         &self,
         request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let running = self.calls.begin(&context.ct);
         let (skill, tool) = names::meant(&self.host, &request.name)
@@ -68,7 +67,7 @@ impl Server {
             principal: self.caller.principal.clone(),
             skill,
             tool,
-            input: input(request.arguments),
+            input: message::input(&mut context.extensions, request.arguments)?,
             cancelled: running.cancelled(),
             progress: token.is_some().then(|| progress_sink(sink)),
             parent: context.meta.get_traceparent().and_then(TraceParent::parse),
@@ -125,6 +124,15 @@ impl ServerHandler for Server {
         Ok(result.into())
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let served = self.get_info().capabilities;
+        Err(message::unknown(&request.method, &served))
+    }
+
     // What follows is not declared, and so does not exist; `rmcp` would answer
     // with empty lists.
 
@@ -161,10 +169,6 @@ impl ServerHandler for Server {
     ) -> Result<CompleteResult, ErrorData> {
         Err(ErrorData::method_not_found::<CompleteRequestMethod>())
     }
-}
-
-fn input(arguments: Option<JsonObject>) -> Input {
-    Input::from_value(Value::Object(arguments.unwrap_or_default()))
 }
 
 /// A skill is not held up by a client that reads slowly.

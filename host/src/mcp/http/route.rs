@@ -31,6 +31,7 @@ use crate::event::{Event, Subject};
 use crate::host::Host;
 use crate::mcp::auth::Authenticate;
 use crate::mcp::caller::Caller;
+use crate::mcp::message::{self, Answers, Malformed};
 use crate::mcp::server::Server;
 use crate::mcp::stop::Calls;
 
@@ -242,7 +243,13 @@ impl Front {
         for name in KEPT_BACK {
             parts.headers.remove(name);
         }
-        let answer = self.serve(parts, body, caller).await;
+        let message = message::read(&body, Answers::Refused);
+        let message = message.map_err(|malformed| self.malformed(&malformed, peer))?;
+        let (text, arguments) = message.into_parts();
+        if let Some(arguments) = arguments {
+            parts.extensions.insert(arguments);
+        }
+        let answer = self.serve(parts, text.into(), caller).await;
         Ok((answer, Some(slot)))
     }
 
@@ -284,6 +291,18 @@ impl Front {
         let broken = none.broken();
         self.refusals.wire(peer.source, broken);
         last(plain(none.status(), broken.reason)).into()
+    }
+
+    fn malformed(&self, malformed: &Malformed, peer: Peer) -> Box<Answer> {
+        let limit = malformed.limit();
+        let reason = "A message is not what JSON-RPC and MCP say.";
+        self.refusals.wire(peer.source, Broken { limit, reason });
+        let told = malformed.answer().map(|it| serde_json::to_vec(&it));
+        let told = told.and_then(std::result::Result::ok).unwrap_or_default();
+        let mut answer = plain(StatusCode::BAD_REQUEST, told);
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+        answer.into()
     }
 
     /// The protocol is `rmcp`'s; what it checks of hosts and pages is done.

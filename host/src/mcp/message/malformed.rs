@@ -1,0 +1,128 @@
+//! What is wrong with a message, and what its sender is told.
+
+use std::fmt;
+
+use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
+use serde_json::json;
+
+use crate::error::{Error, Kind};
+
+/// A message that is refused.
+#[derive(Debug)]
+pub struct Malformed {
+    fault: Fault,
+    pub(super) id: Option<RequestId>,
+    is_answer: bool,
+}
+
+impl Malformed {
+    /// What the sender is told; nothing if it sent an answer. Without an id, as
+    /// MCP wants it, if none could be read.
+    #[must_use]
+    pub(in crate::mcp) fn answer(&self) -> Option<ServerJsonRpcMessage> {
+        if self.is_answer {
+            return None;
+        }
+        let told = json!({"kind": self.fault.kind});
+        let error = ErrorData::new(self.fault.code, self.fault.reason.clone(), Some(told));
+        Some(ServerJsonRpcMessage::error(error, self.id.clone()))
+    }
+
+    /// The code of JSON-RPC: -32700, -32600 or -32602.
+    #[must_use]
+    pub const fn code(&self) -> i32 {
+        self.fault.code.0
+    }
+
+    /// The word of this host for it.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.fault.kind
+    }
+
+    /// What was not held, for the event: `json`, `message` or `arguments`.
+    #[must_use]
+    pub const fn limit(&self) -> &'static str {
+        self.fault.limit
+    }
+
+    /// In a sentence or two; of what was sent at most a name, cut and escaped.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.fault.reason
+    }
+}
+
+/// What is wrong, before it is known whose message it is.
+#[derive(Debug)]
+pub(in crate::mcp) struct Fault {
+    code: ErrorCode,
+    kind: Kind,
+    limit: &'static str,
+    reason: String,
+}
+
+impl Fault {
+    /// It is no JSON that everybody reads alike.
+    pub(super) fn unreadable(cause: impl fmt::Display) -> Self {
+        Self {
+            code: ErrorCode::PARSE_ERROR,
+            kind: Kind::InvalidRequest,
+            limit: "json",
+            reason: format!("The message is not valid JSON: {cause}."),
+        }
+    }
+
+    /// It is JSON, but no message.
+    pub(in crate::mcp) fn invalid(cause: impl fmt::Display) -> Self {
+        Self {
+            code: ErrorCode::INVALID_REQUEST,
+            kind: Kind::InvalidRequest,
+            limit: "message",
+            reason: format!("This is no message of JSON-RPC 2.0: {cause}."),
+        }
+    }
+
+    /// Its parameters are not what they should be.
+    pub(super) fn parameters(cause: impl fmt::Display) -> Self {
+        Self {
+            code: ErrorCode::INVALID_PARAMS,
+            kind: Kind::InvalidRequest,
+            limit: "message",
+            reason: format!("The parameters are not valid: {cause}."),
+        }
+    }
+
+    /// The arguments of the call are not what they should be.
+    pub(super) fn arguments(error: &Error) -> Self {
+        let hint = error.hint().unwrap_or_default();
+        let reason = format!("{} {hint}", error.message());
+        Self {
+            code: ErrorCode::INVALID_PARAMS,
+            kind: error.kind(),
+            limit: "arguments",
+            reason: reason.trim_end().to_owned(),
+        }
+    }
+
+    /// It is longer than that many bytes.
+    pub(in crate::mcp) fn too_long(most: usize) -> Self {
+        Self {
+            code: ErrorCode::INVALID_REQUEST,
+            kind: Kind::InputTooLarge,
+            limit: "line",
+            reason: format!(
+                "The message is longer than {most} bytes. Send less, or have the skill read a file."
+            ),
+        }
+    }
+
+    /// With whose message it is, and whether that is an answer.
+    pub(in crate::mcp) const fn of(self, id: Option<RequestId>, is_answer: bool) -> Malformed {
+        Malformed {
+            fault: self,
+            id,
+            is_answer,
+        }
+    }
+}
