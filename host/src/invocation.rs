@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Scope;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
 use crate::manifest::{MAX_NAME, SkillName};
@@ -212,6 +213,8 @@ pub struct Invocation {
     pub id: InvocationId,
     /// Who makes it.
     pub principal: Principal,
+    /// What the caller's key or token leaves of what it may do; none: all of it.
+    pub scope: Option<Arc<Scope>>,
     /// Whose tool.
     pub skill: SkillName,
     /// Which tool, as the caller wrote it.
@@ -232,6 +235,7 @@ impl Invocation {
         Ok(Self {
             id: InvocationId::random()?,
             principal: Principal::Local,
+            scope: None,
             skill,
             tool: tool.into(),
             input,

@@ -25,6 +25,7 @@ mod rate;
 mod refusal;
 pub mod rules;
 mod schemas;
+mod scope;
 pub mod screening;
 mod settings;
 mod skill;
@@ -45,6 +46,7 @@ use self::rate::{Limiter, Since};
 pub(crate) use self::refusal::Refusal;
 use self::rules::AdmissionRules;
 pub(crate) use self::schemas::{Schemas, tool};
+pub use self::scope::Scope;
 use self::screening::{Finding, Screening, Seen};
 pub(crate) use self::settings::settings;
 use self::skill::SkillAccount;
@@ -166,31 +168,45 @@ impl Admission {
     }
 
     /// Whether a caller finds that tool in a list.
-    pub(crate) fn offers(&self, principal: &Principal, loaded: &Loaded, tool: &ToolName) -> bool {
+    pub(crate) fn offers(
+        &self,
+        principal: &Principal,
+        scope: Option<&Scope>,
+        loaded: &Loaded,
+        tool: &ToolName,
+    ) -> bool {
         let account = self.principals.account(principal);
         let blocked = loaded.schemas.get(tool).is_some_and(|it| it.is_blocked);
+        let in_scope = |scope: &Scope| scope.may_call(&loaded.manifest.name, tool.as_str()).is_ok();
         !blocked
+            && scope.is_none_or(in_scope)
             && account
                 .may_call(&loaded.manifest.name, tool.as_str())
                 .is_ok()
     }
 
-    /// Who calls; counted against the caller's rate, once for each call.
+    /// Who calls; counted against the rates of the caller and of its key, once for
+    /// each call. That the caller may call such a tool is seen before anything is
+    /// told of the skill, that there is none included.
     ///
     /// # Errors
     ///
-    /// `RateLimited`.
+    /// `RateLimited`; `Forbidden` for a tool that this caller may not call.
     pub(crate) fn caller(&self, invocation: &Invocation) -> Result<Caller, Refusal> {
         let account = self.principals.account(&invocation.principal);
-        if let Some(limiter) = &account.limiter {
+        let scope = invocation.scope.as_deref();
+        let limiters = [scope.and_then(Scope::limiter), account.limiter.as_ref()];
+        for limiter in limiters.into_iter().flatten() {
             limiter
                 .check()
                 .map_err(|wait| Refusal::too_often("You make", &limiter.rule, wait))?;
         }
-        Ok(Caller {
+        let caller = Caller {
             account,
             seen: Seen::default(),
-        })
+        };
+        check_allowed(&caller, invocation)?;
+        Ok(caller)
     }
 
     /// Checks what can be told without waiting, before each attempt.
@@ -207,10 +223,7 @@ impl Admission {
         loaded: &'a Loaded,
     ) -> Result<Admitted<'a>, Refusal> {
         let skill = &loaded.manifest.name;
-        caller
-            .account
-            .may_call(skill, &invocation.tool)
-            .map_err(|not| Refusal::not_allowed(skill, &invocation.tool, not))?;
+        check_allowed(caller, invocation)?;
         let tool = tool(&loaded.manifest, &invocation.tool)?;
         let schemas = loaded
             .schemas
@@ -305,6 +318,16 @@ impl Admission {
             reserved: reserve(budgets, limits)?,
         })
     }
+}
+
+/// What the caller's key or token does not allow, no rule gives back.
+fn check_allowed(caller: &Caller, invocation: &Invocation) -> Result<(), Refusal> {
+    let (skill, tool) = (&invocation.skill, invocation.tool.as_str());
+    let scope = invocation.scope.as_deref();
+    scope
+        .map_or(Ok(()), |scope| scope.may_call(skill, tool))
+        .and_then(|()| caller.account.may_call(skill, tool))
+        .map_err(|not| Refusal::not_allowed(skill, tool, not))
 }
 
 fn check_rates(limiters: &[Option<&Limiter>]) -> Result<(), Refusal> {

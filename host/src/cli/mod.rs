@@ -3,6 +3,7 @@
 
 mod attest;
 mod audit;
+mod auth_keys;
 mod author;
 mod cache;
 mod completions;
@@ -170,6 +171,8 @@ enum Command {
     Revoke(grants::Revoke),
     /// Check whether everything holds that the configuration requires of skills
     Policy(policy::Policy),
+    /// Make, list and revoke the keys with which callers over HTTP prove who they are
+    Keys(auth_keys::Keys),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
     Serve(serve::Serve),
     /// Look after the compiled code that is kept, so that skills need not be compiled at each start
@@ -225,6 +228,12 @@ impl Session {
             .file
             .clone()
             .unwrap_or_else(|| self.places.audit())
+    }
+
+    /// The keys of callers over HTTP.
+    fn bearer_keys(&self) -> PathBuf {
+        let named = self.config.auth.keys.clone();
+        named.unwrap_or_else(|| self.places.bearer_keys())
     }
 
     fn skills_folder(&self) -> PathBuf {
@@ -313,6 +322,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Grant(command) => command.execute(&session),
         Command::Revoke(command) => command.execute(&session),
         Command::Policy(command) => command.execute(&session),
+        Command::Keys(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
         Command::Audit(command) => command.execute(&session),
@@ -345,6 +355,7 @@ impl Command {
             Self::Grant(command) => command.json,
             Self::Revoke(command) => command.json,
             Self::Policy(command) => command.json(),
+            Self::Keys(command) => command.json(),
             Self::Cache(command) => command.json(),
             Self::Audit(command) => command.json(),
             Self::Suspend(command) => command.json,

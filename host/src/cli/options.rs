@@ -183,6 +183,7 @@ impl Session {
             self.places.cache.clone(),
             self.config_file.clone(),
             self.grants_file(),
+            self.bearer_keys(),
             self.audit_file(),
             runs_folder(&self.audit_file()),
         ];

@@ -58,10 +58,10 @@ impl Serve {
     }
 }
 
-/// Where HTTP is served, and who lets callers in.
+/// Where HTTP is served, and whether callers prove who they are.
 struct Front {
     address: SocketAddr,
-    door: Arc<dyn Authenticate>,
+    authenticates: bool,
 }
 
 impl Serve {
@@ -72,22 +72,29 @@ impl Serve {
         };
         let settings = &session.config.http;
         let address = address.or(settings.listen).unwrap_or(ADDRESS);
-        let door: Arc<dyn Authenticate> = Arc::new(NoAuthentication);
+        let is_configured = session.config.auth.is_configured(&session.bearer_keys());
+        let authenticates = is_configured && !self.no_auth;
         let exposure = Exposure {
             address,
-            authenticates: door.authenticates(),
+            authenticates,
             no_auth: self.no_auth,
             tls: settings.tls.is_some(),
             plaintext: settings.plaintext,
             unsigned,
         };
         exposure.check()?;
-        Ok(Some(Front { address, door }))
+        Ok(Some(Front {
+            address,
+            authenticates,
+        }))
     }
 }
 
 async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<()> {
-    let Front { address, door } = front;
+    let Front {
+        address,
+        authenticates,
+    } = front;
     let listener = TcpListener::bind(address).await.map_err(|cause| {
         Error::new(
             Kind::ConfigInvalid,
@@ -102,6 +109,11 @@ async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<
     };
     let address = listener.local_addr().unwrap_or(address);
     note(&format!("listening at {scheme}://{address}/mcp"));
+    let door: Arc<dyn Authenticate> = if authenticates {
+        crate::mcp::door(&session.config.auth, &session.bearer_keys(), host)?
+    } else {
+        Arc::new(NoAuthentication)
+    };
     serve_http(
         Arc::clone(host),
         listener,

@@ -3,6 +3,7 @@
 
 mod admission;
 mod audit;
+mod auth;
 mod compile;
 mod development;
 mod environment;
@@ -28,6 +29,8 @@ use toml::Spanned;
 use self::admission::{PrincipalTable, ScreeningTable};
 pub use self::audit::AuditConfig;
 use self::audit::AuditTable;
+pub use self::auth::AuthConfig;
+use self::auth::AuthTable;
 use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
 pub use self::development::Override;
@@ -36,7 +39,7 @@ use self::http::HttpTable;
 pub(crate) use self::http::read_key;
 use self::monitor::MonitorTable;
 pub use self::places::Places;
-pub(crate) use self::read::{Unreadable, read_bounded, read_trusted, read_unlinked};
+pub(crate) use self::read::{Unreadable, read_bounded, read_private, read_trusted, read_unlinked};
 use self::recovery::RecoveryTable;
 use self::requirements::{LevelTable, PolicyTable};
 pub use self::secret::SecretSource;
@@ -69,6 +72,8 @@ pub struct Config {
     /// Whose signatures are needed, and what else is asked for; none if there
     /// is no `[trust]`.
     pub trust: Option<TrustSettings>,
+    /// How callers over HTTP prove who they are.
+    pub auth: AuthConfig,
     /// Limits of every call.
     pub limits: Limits,
     /// What no skill of a level of trust goes beyond.
@@ -146,6 +151,7 @@ impl Config {
         }
         Ok(Self {
             trust,
+            auth: auth::read(document.auth, &page)?,
             limits: Limits::default().changed(&document.limits),
             ceilings: document
                 .trust_level
@@ -176,6 +182,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Document {
     trust: Option<Spanned<TrustTable>>,
+    auth: Option<AuthTable>,
     #[serde(default)]
     limits: LimitsChange,
     #[serde(default, rename = "trust-level")]

@@ -105,6 +105,12 @@ impl Places {
         self.data.join("state").join("run")
     }
 
+    /// The keys of callers over HTTP, unless the configuration names another file.
+    #[must_use]
+    pub fn bearer_keys(&self) -> PathBuf {
+        self.data.join("bearer-keys.json")
+    }
+
     /// What was used of daily budgets.
     #[must_use]
     pub fn budgets(&self) -> PathBuf {

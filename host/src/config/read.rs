@@ -19,18 +19,29 @@ pub(crate) enum Unreadable {
     Exposed,
     /// It is a link, which could lead to where somebody else writes.
     Linked,
+    /// Somebody else may read it, and it is for this user alone.
+    Shown,
 }
 
 /// Reads a file that decides what runs, of at most `max` bytes: only this user
 /// and root may be able to write it. What is checked is the file that is read.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> Result<String, Unreadable> {
-    read_checked(path, max, OFlags::empty())
+    read_checked(path, max, OFlags::empty(), OTHERS_WRITE)
+}
+
+/// Likewise, where the file itself must lie, and nobody else may read it.
+pub(crate) fn read_private(path: &Path, max: u64) -> Result<String, Unreadable> {
+    not_through_links(read_checked(path, max, OFlags::NOFOLLOW, OTHERS_USE))
 }
 
 /// Likewise, where the file itself must lie: it is written by this program and
 /// by nobody who would link to another.
 pub(crate) fn read_unlinked(path: &Path, max: u64) -> Result<String, Unreadable> {
-    read_checked(path, max, OFlags::NOFOLLOW).map_err(|unreadable| match unreadable {
+    not_through_links(read_checked(path, max, OFlags::NOFOLLOW, OTHERS_WRITE))
+}
+
+fn not_through_links(read: Result<String, Unreadable>) -> Result<String, Unreadable> {
+    read.map_err(|unreadable| match unreadable {
         Unreadable::File(cause) if cause.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Unreadable::Linked
         }
@@ -38,11 +49,26 @@ pub(crate) fn read_unlinked(path: &Path, max: u64) -> Result<String, Unreadable>
     })
 }
 
-fn read_checked(path: &Path, max: u64, flags: OFlags) -> Result<String, Unreadable> {
+/// Bits of a mode that let others than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Bits of a mode that let others than the owner do anything.
+const OTHERS_USE: u32 = 0o077;
+
+fn read_checked(
+    path: &Path,
+    max: u64,
+    flags: OFlags,
+    forbidden: u32,
+) -> Result<String, Unreadable> {
     check_folder(path)?;
     let file = open_with(path, flags).map_err(Unreadable::File)?;
-    if is_exposed(&file.metadata().map_err(Unreadable::File)?) {
+    let metadata = file.metadata().map_err(Unreadable::File)?;
+    if is_exposed(&metadata) {
         return Err(Unreadable::Exposed);
+    }
+    if metadata.mode() & forbidden != 0 {
+        return Err(Unreadable::Shown);
     }
     let text = take_at_most(file, max).map_err(Unreadable::File)?;
     text.ok_or_else(|| Unreadable::File(io::Error::other(format!("it is larger than {max} bytes"))))
@@ -114,6 +140,11 @@ impl Unreadable {
                 format!("The {what} {path} is a link, which could be made to mean another file."),
             )
             .with_hint(format!("Put the file itself at {path}.")),
+            Self::Shown => Error::new(
+                Kind::ConfigInsecure,
+                format!("The {what} {path} may be read by others."),
+            )
+            .with_hint(format!("Run `chmod 600 {path}`.")),
         }
     }
 }

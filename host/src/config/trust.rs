@@ -492,7 +492,9 @@ fn read_key(
             offset,
             format_args!("the key {} cannot be read: {cause}", path.display()),
         ),
-        Unreadable::Exposed | Unreadable::Linked => unreadable.into_error("key", &path),
+        Unreadable::Exposed | Unreadable::Linked | Unreadable::Shown => {
+            unreadable.into_error("key", &path)
+        }
     })?;
     let key = PublicKey::from_pem(&text)
         .map_err(|cause| page.invalid_at(offset, format_args!("{}: {cause}", path.display())))?;

@@ -3,6 +3,7 @@
 mod attempt;
 mod breaking;
 mod chain;
+mod door;
 mod grant;
 mod load;
 mod loading;
@@ -20,13 +21,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::chain::Chain;
+pub(crate) use self::door::Surroundings;
 pub(crate) use self::load::blocking;
 use self::loading::Loading;
 pub use self::snapshot::Terms;
 use self::snapshot::{Current, Snapshot};
-use crate::admission::Admission;
 use crate::admission::capacity::Capacity;
 use crate::admission::rules::{AdmissionRules, SkillRules};
+use crate::admission::{Admission, Scope};
 use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
@@ -251,8 +253,15 @@ impl Host {
     /// Whether a caller finds that tool in a list: it may call it, and the tool is
     /// not blocked.
     #[must_use]
-    pub fn offers(&self, principal: &Principal, loaded: &Loaded, tool: &ToolName) -> bool {
-        self.current.get().admission.offers(principal, loaded, tool)
+    pub fn offers(
+        &self,
+        principal: &Principal,
+        scope: Option<&Scope>,
+        loaded: &Loaded,
+        tool: &ToolName,
+    ) -> bool {
+        let admission = &self.current.get().admission;
+        admission.offers(principal, scope, loaded, tool)
     }
 
     /// The limits of a call whose skill has none of its own.

@@ -29,7 +29,10 @@ use rmcp::transport::io::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-pub use self::auth::{Authenticate, NoAuthentication, Page, Refused};
+pub use self::auth::{
+    Authenticate, BearerKey, KeyId, KeySource, NoAuthentication, OauthSettings, Page, Refused, door,
+};
+pub(crate) use self::auth::{KeyFile, KeyTerms, holder};
 pub use self::caller::Caller;
 pub use self::http::{
     ADDRESS, Exposure, HostName, HttpLimits, HttpSettings, MIN_HEAD, PageOrigin, TlsFiles,

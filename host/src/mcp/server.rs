@@ -16,7 +16,7 @@ use rmcp::model::{
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::sync::mpsc;
 
-use super::caller::Caller;
+use super::caller::{self, Caller};
 use super::stop::Calls;
 use super::{message, names, result, tools};
 use crate::answer::Answer;
@@ -65,6 +65,7 @@ impl Server {
         let invocation = Invocation {
             id,
             principal: self.caller.principal.clone(),
+            scope: self.caller.scope.clone(),
             skill,
             tool,
             input: message::input(&mut context.extensions, request.arguments)?,
@@ -77,6 +78,7 @@ impl Server {
             .run_until_cancelled(report(reports, token, &context.peer));
         let (answer, _) = tokio::join!(self.host.invoke(invocation), reporting);
         log(&request.name, &answer);
+        caller::shown(&request.name, &answer)?;
         result::of(answer)
     }
 }
@@ -99,15 +101,14 @@ impl ServerHandler for Server {
                 None,
             ));
         }
-        let mut list =
-            ListToolsResult::with_all_items(tools::all(&self.host, &self.caller.principal));
+        let mut list = ListToolsResult::with_all_items(tools::all(&self.host, &self.caller));
         list.ttl_ms = Some(LIST_TTL);
         list.cache_scope = Some(CacheScope::Private);
         Ok(list)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let mut tools = tools::all(&self.host, &self.caller.principal).into_iter();
+        let mut tools = tools::all(&self.host, &self.caller).into_iter();
         tools.find(|tool| tool.name == name)
     }
 

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use rmcp::model::{Tool, ToolAnnotations};
 
+use super::caller::Caller;
 use super::names::{self, Names};
 use crate::host::Host;
-use crate::invocation::Principal;
 use crate::manifest::{self, Capabilities, Manifest};
 use crate::policy::directory::Access;
 use crate::registry::Loaded;
 
 /// The tools of all skills that a caller may call, always in the same order.
-pub(super) fn all(host: &Host, principal: &Principal) -> Vec<Tool> {
+pub(super) fn all(host: &Host, caller: &Caller) -> Vec<Tool> {
     let of_one = |skill: &Arc<Loaded>| {
         let manifest = skill.manifest();
-        let offered = |tool: &&manifest::Tool| host.offers(principal, skill, &tool.name);
+        let offered = |tool: &&manifest::Tool| {
+            let scope = caller.scope.as_deref();
+            host.offers(&caller.principal, scope, skill, &tool.name)
+        };
         let tools = manifest.tools.iter().filter(offered);
         tools
             .map(|tool| definition(manifest, tool, &skill.names))

@@ -7,6 +7,7 @@
 
 mod dial;
 mod file;
+mod get;
 mod otlp;
 mod post;
 mod queue;
@@ -26,6 +27,7 @@ pub use self::settings::{
 };
 
 pub(crate) use self::dial::Dialer;
+pub(crate) use self::get::get;
 use self::queue::{Line, Queue};
 use self::worker::{Tools, Worker};
 use super::{Record, Severity, Sink};

@@ -1,4 +1,20 @@
-//! Who makes a request over HTTP.
+//! Who makes a request over HTTP: by a bearer key of `skillhost keys`, or by a
+//! token of OAuth 2.1.
+//!
+//! What is sent to prove that goes no further than this module: it reaches no
+//! skill, no event, no message and no other server.
+
+mod door;
+mod file;
+mod header;
+mod key;
+mod keys;
+mod oauth;
+mod reason;
+mod source;
+mod telling;
+mod throttle;
+mod watched;
 
 use std::net::SocketAddr;
 
@@ -7,6 +23,10 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
+pub use self::door::door;
+pub(crate) use self::file::{KeyFile, KeyTerms, holder};
+pub use self::key::{BearerKey, KeyId};
+pub use self::oauth::{KeySource, OauthSettings};
 use super::caller::Caller;
 use crate::invocation::Principal;
 
@@ -54,7 +74,7 @@ pub struct Page {
 /// The answer to a request of somebody who is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// 401, 403 or 429.
+    /// 401, 403, 429, or 503 if nobody can tell now.
     pub status: StatusCode,
     /// What would let them in (RFC 6750, section 3).
     pub challenge: Option<HeaderValue>,

@@ -45,6 +45,11 @@ impl Gateway {
         }
     }
 
+    /// Names and connections, for what the host itself sends.
+    pub(crate) fn network(&self) -> Arc<dyn Network> {
+        Arc::clone(&self.network)
+    }
+
     /// Keeps skills from an address on which the host listens.
     pub(crate) fn protect(self: &Arc<Self>, address: SocketAddr) -> OwnListener {
         let address = canonical(address);
