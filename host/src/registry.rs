@@ -12,6 +12,7 @@ use crate::artifact::{Artifact, Sources};
 use crate::compile::Compiled;
 use crate::consent::Stamp;
 use crate::error::{Error, Kind, Result};
+use crate::manifest::lookalike::skeleton;
 use crate::manifest::{Manifest, SkillName, ToolName};
 use crate::mcp::names::Names;
 use crate::policy::limits::Limits;
@@ -146,6 +147,11 @@ impl Registry {
         self.0.iter()
     }
 
+    /// The skill with that name, if there is one.
+    pub(crate) fn find(&self, name: &SkillName) -> Option<Arc<Loaded>> {
+        self.0.get(name).cloned()
+    }
+
     /// The skill with that name.
     ///
     /// # Errors
@@ -163,11 +169,12 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ConfigInvalid` if another file claims the name.
+    /// `ConfigInvalid` if another file claims the name, or another skill has a tool
+    /// that a reader would take for one of its own.
     pub(crate) fn check_free(&self, loaded: &Loaded) -> Result<()> {
         let name = &loaded.manifest.name;
         let Some(known) = self.0.get(name).filter(|known| known.path != loaded.path) else {
-            return Ok(());
+            return check_distinct(&self.0, &loaded.manifest);
         };
         let (known, path) = (known.path.display(), loaded.path.display());
         Err(Error::new(
@@ -182,7 +189,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ConfigInvalid` if another file claims the name.
+    /// `ConfigInvalid` as [`check_free`](Self::check_free) says.
     pub(crate) fn with(&self, loaded: Arc<Loaded>) -> Result<Self> {
         self.check_free(&loaded)?;
         let mut next = self.clone();
@@ -205,4 +212,39 @@ impl FromIterator<Arc<Loaded>> for Registry {
             .map(|loaded| (loaded.manifest.name.clone(), loaded));
         Self(named.collect())
     }
+}
+
+/// Refuses a tool that looks like one of another skill: whoever allows one of them,
+/// in a list or in a dialogue, would allow the other.
+fn check_distinct(table: &BTreeMap<SkillName, Arc<Loaded>>, manifest: &Manifest) -> Result<()> {
+    let others = table.values().map(|loaded| &*loaded.manifest);
+    let others = others.filter(|other| other.name != manifest.name);
+    let mut taken = BTreeMap::new();
+    for other in others {
+        let skeletons = other.tools.iter().map(|tool| {
+            let skeleton = skeleton(&other.name, &tool.name);
+            (skeleton, (&other.name, &tool.name))
+        });
+        taken.extend(skeletons);
+    }
+    let name = &manifest.name;
+    for tool in &manifest.tools {
+        if let Some((skill, like)) = taken.get(&skeleton(name, &tool.name)) {
+            return Err(looks_alike((name, &tool.name), (skill, like)));
+        }
+    }
+    Ok(())
+}
+
+fn looks_alike(
+    (skill, tool): (&SkillName, &ToolName),
+    (other, like): (&SkillName, &ToolName),
+) -> Error {
+    Error::new(
+        Kind::ConfigInvalid,
+        format!(
+            "The tool `{tool}` of `{skill}` is easily taken for the tool `{like}` of `{other}`."
+        ),
+    )
+    .with_hint("Remove one of the two skills, unless one of them should be renamed by its author.")
 }

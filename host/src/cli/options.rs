@@ -208,6 +208,7 @@ impl Session {
         setup.requirements.clone_from(&self.config.requirements);
         setup.consents = Some(self.grants_file());
         setup.capacity = self.config.capacity;
+        setup.paging = self.config.paging;
         setup.recovery = self.config.recovery.clone();
         setup.admission = self.config.admission.clone();
         setup.admission.ledger = Some(self.places.budgets());

@@ -8,6 +8,7 @@ mod compile;
 mod development;
 mod environment;
 mod http;
+mod mcp;
 mod monitor;
 mod places;
 mod read;
@@ -37,6 +38,7 @@ pub use self::development::Override;
 pub(crate) use self::environment::Variables;
 use self::http::HttpTable;
 pub(crate) use self::http::read_key;
+use self::mcp::McpTable;
 use self::monitor::MonitorTable;
 pub use self::places::Places;
 pub(crate) use self::read::{Unreadable, read_bounded, read_private, read_trusted, read_unlinked};
@@ -55,7 +57,7 @@ use crate::event::monitor::Rules;
 use crate::event::sink::SinkSettings;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName};
-use crate::mcp::HttpSettings;
+use crate::mcp::{HttpSettings, Paging};
 use crate::metrics::MetricsSettings;
 use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::{self, Limits, LimitsChange};
@@ -82,6 +84,8 @@ pub struct Config {
     pub requirements: Requirements,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// How large results are sent over MCP.
+    pub paging: Paging,
     /// How often tools are tried.
     pub recovery: RecoveryChange,
     /// What each caller may do, and what arguments are searched for.
@@ -160,6 +164,7 @@ impl Config {
                 .collect(),
             requirements: document.policy.read(),
             capacity: document.capacity.read(),
+            paging: document.mcp.read(&page)?,
             recovery: document.recovery.read_for_all().map_err(invalid)?,
             admission: admission::read(document.principal, document.screening, &page)?,
             compile: document.compile.read(folder),
@@ -191,6 +196,8 @@ struct Document {
     policy: PolicyTable,
     #[serde(default)]
     capacity: CapacityTable,
+    #[serde(default)]
+    mcp: McpTable,
     #[serde(default)]
     recovery: RecoveryTable,
     #[serde(default)]

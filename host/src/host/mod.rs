@@ -40,7 +40,7 @@ use crate::event::sink::SinkSettings;
 use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
-use crate::mcp::ListedName;
+use crate::mcp::{Definitions, ListedName, Outputs, Paging};
 use crate::policy::OperatorGrant;
 use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::Limits;
@@ -91,6 +91,8 @@ pub struct Setup {
     pub consents: Option<PathBuf>,
     /// What all calls together may take.
     pub capacity: Capacity,
+    /// How large results are sent over MCP.
+    pub paging: Paging,
     /// What each caller may do, and what arguments are searched for.
     pub admission: AdmissionRules,
     /// How often tools are tried, unless a skill's policy says otherwise.
@@ -140,6 +142,7 @@ impl Setup {
             requirements: Requirements::default(),
             consents: None,
             capacity: Capacity::default(),
+            paging: Paging::default(),
             admission: AdmissionRules::default(),
             recovery: RecoveryChange::default(),
             skills: BTreeMap::new(),
@@ -177,6 +180,8 @@ pub struct Host {
     private: Vec<PathBuf>,
     clock: Arc<dyn Clock>,
     gateway: Arc<Gateway>,
+    definitions: Definitions,
+    outputs: Outputs,
 }
 
 impl Host {
@@ -238,6 +243,8 @@ impl Host {
             secrets: setup.secrets,
             states: setup.states,
             private: setup.private,
+            definitions: Definitions::default(),
+            outputs: Outputs::new(setup.paging, Arc::clone(&clock)),
             clock,
             gateway,
         })
@@ -248,6 +255,21 @@ impl Host {
     pub fn skills(&self) -> Vec<Arc<Loaded>> {
         let now = self.current.get();
         now.skills.iter().map(|(_, it)| Arc::clone(it)).collect()
+    }
+
+    /// The skill with that name.
+    pub(crate) fn skill(&self, name: &SkillName) -> Option<Arc<Loaded>> {
+        self.current.get().skills.find(name)
+    }
+
+    /// Tools as MCP lists them, made once.
+    pub(crate) const fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// Large outputs of tools, which are read in pages.
+    pub(crate) const fn outputs(&self) -> &Outputs {
+        &self.outputs
     }
 
     /// Whether a caller finds that tool in a list: it may call it, and the tool is

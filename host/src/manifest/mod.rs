@@ -5,6 +5,7 @@
 //! is said about it, and it is read without running the skill. It is untrusted
 //! input: a wish, never a right.
 
+pub(crate) mod lookalike;
 mod name;
 pub mod section;
 mod source;

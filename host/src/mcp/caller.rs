@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use rmcp::model::ErrorData;
-
-use super::result::no_such_tool;
 use crate::admission::Scope;
-use crate::answer::Answer;
-use crate::error::Kind;
 use crate::invocation::Principal;
 
 /// Somebody who may make requests, for as long as one of them takes.
@@ -36,20 +31,5 @@ impl Caller {
             principal,
             scope: Some(scope),
         }
-    }
-}
-
-/// Answers a call of a tool that the caller does not see, by a rule or because
-/// there is none, in the same words: nobody finds out what others may call.
-///
-/// # Errors
-///
-/// `-32602`, as for any name that is no tool's.
-pub(super) fn shown(name: &str, answer: &Answer) -> Result<(), ErrorData> {
-    match &answer.outcome {
-        Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::UnknownTool) => {
-            Err(no_such_tool(name))
-        }
-        _ => Ok(()),
     }
 }

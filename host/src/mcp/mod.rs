@@ -10,10 +10,12 @@ mod caller;
 mod http;
 pub mod message;
 pub(crate) mod names;
+mod pages;
 mod result;
 mod server;
 mod stop;
 mod tools;
+mod words;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,9 +41,12 @@ pub use self::http::{
     serve_http,
 };
 pub use self::names::ListedName;
+pub(crate) use self::pages::Outputs;
+pub use self::pages::Paging;
 use self::server::Server;
 use self::stop::Calls;
 pub use self::stop::Stop;
+pub(crate) use self::tools::Definitions;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Principal;

@@ -92,7 +92,7 @@ pub(super) fn meant(host: &Host, name: &str) -> Option<(SkillName, String)> {
 }
 
 /// The skill and the tool that are called so by themselves.
-fn own(name: &str) -> Option<(SkillName, ToolName)> {
+pub(super) fn own(name: &str) -> Option<(SkillName, ToolName)> {
     let (skill, tool) = name.split_once(SEPARATOR)?;
     Some((skill.parse().ok()?, tool.parse().ok()?))
 }

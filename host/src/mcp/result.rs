@@ -13,43 +13,73 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Body, Content, Output};
+use super::caller::Caller;
+use super::pages::{self, Of, Outputs};
+use super::{tools, words};
+use crate::answer::{Answer, Attempt, Body, Content, Output};
 use crate::error::{Error, Kind};
+use crate::host::Host;
+use crate::manifest::SkillName;
 use crate::manifest::text::one_line;
-use crate::recovery;
 use crate::time::millis;
 
 /// Before the names of what a result says about its call (MCP, `_meta`).
-const PREFIX: &str = "dev.skillhost/";
+pub(super) const PREFIX: &str = "dev.skillhost/";
 
 /// The longest part of a wrong name that is repeated, in characters.
 const MAX_SHOWN: usize = 80;
 
-/// The result for an answer.
+/// The result for an answer to `name`, a tool as it is listed.
 ///
 /// # Errors
 ///
-/// `-32602` if there is no such tool.
-pub(super) fn of(answer: Answer) -> Result<CallToolResult, ErrorData> {
-    let mut meta = about(&answer);
+/// `-32602` if there is no such tool for this caller: the same for one that
+/// there is not, and for one that is somebody else's.
+pub(super) fn of(
+    host: &Host,
+    caller: &Caller,
+    name: &str,
+    answer: Answer,
+) -> Result<CallToolResult, ErrorData> {
+    let tool = tools::find(host, caller, name);
+    let is_unknown = |error: &Error| tool.is_none() || error.kind() == Kind::UnknownTool;
+    if answer.outcome.as_ref().is_err_and(is_unknown) {
+        return Err(no_such_tool(name));
+    }
+    let of = Of {
+        caller: &caller.principal,
+        tool: name,
+        is_structured: tool.is_some_and(|tool| tool.output_schema.is_some()),
+    };
+    let offers = |skill: &SkillName, tool: &str| tools::is_offered(host, caller, skill, tool);
+    Ok(made(host.outputs(), of, answer, offers))
+}
+
+fn made(
+    outputs: &Outputs,
+    of: Of<'_>,
+    answer: Answer,
+    offers: impl Fn(&SkillName, &str) -> bool,
+) -> CallToolResult {
+    let mut meta = about(&answer, offers);
     let mut result = match answer.outcome {
-        Ok(output) => success(output, answer.stale),
-        Err(error) if error.kind() == Kind::UnknownTool => {
-            return Err(ErrorData::invalid_params(told(&error), None));
-        }
+        Ok(output) => success(outputs, of, output, answer.stale),
         Err(error) => {
             meta.insert(format!("{PREFIX}kind"), json!(error.kind()));
             failure(&error)
         }
     };
     result.meta = Some(MetaObject(meta));
-    Ok(result)
+    result
 }
 
-/// For a name that cannot be a tool's.
+/// For a name that is no tool's, or none of this caller's.
 pub(super) fn no_such_tool(name: &str) -> ErrorData {
     let shown = one_line(name, MAX_SHOWN);
-    ErrorData::invalid_params(format!("There is no tool `{shown}`."), None)
+    ErrorData::invalid_params(
+        format!("There is no tool `{shown}`. Call one that tools/list has."),
+        None,
+    )
 }
 
 /// For a call that ended in a panic of the host.
@@ -62,30 +92,30 @@ pub(super) fn host_failed() -> CallToolResult {
 
 /// For a call that failed.
 pub(super) fn failure(error: &Error) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(told(error))])
+    CallToolResult::error(vec![ContentBlock::text(words::told(error))])
 }
 
-fn success(output: Output, stale: Option<Duration>) -> CallToolResult {
-    let mut content: Vec<ContentBlock> = output.content.into_iter().map(block).collect();
-    let is_empty = content.is_empty();
+fn success(
+    outputs: &Outputs,
+    of: Of<'_>,
+    output: Output,
+    stale: Option<Duration>,
+) -> CallToolResult {
+    let mut result = pages::fit(outputs, of, output);
     if let Some(age) = stale {
         let seconds = age.as_secs();
-        content.insert(
+        result.content.insert(
             0,
             ContentBlock::text(format!(
                 "The tool fails just now. This is what it answered to the same call {seconds} seconds ago."
             )),
         );
     }
-    if let (true, Some(structured)) = (is_empty, &output.structured) {
-        content.push(ContentBlock::text(structured.to_string()));
-    }
-    let mut result = CallToolResult::success(content);
-    result.structured_content = output.structured;
     result
 }
 
-fn block(content: Content) -> ContentBlock {
+/// Content as MCP has it.
+pub(super) fn block(content: Content) -> ContentBlock {
     match content {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image(data, mime_type) => ContentBlock::image(STANDARD.encode(data), mime_type),
@@ -126,7 +156,10 @@ fn block(content: Content) -> ContentBlock {
 }
 
 /// Which call it was, what ran, and what it took.
-fn about(answer: &Answer) -> serde_json::Map<String, Value> {
+fn about(
+    answer: &Answer,
+    offers: impl Fn(&SkillName, &str) -> bool,
+) -> serde_json::Map<String, Value> {
     let mut meta = serde_json::Map::new();
     let mut add = |name: &str, value: Value| meta.insert(format!("{PREFIX}{name}"), value);
     add("invocation", json!(answer.invocation));
@@ -136,7 +169,8 @@ fn about(answer: &Answer) -> serde_json::Map<String, Value> {
         add("signers", json!(skill.signers));
     }
     if !answer.attempts.is_empty() {
-        add("attempts", json!(answer.attempts));
+        let attempts = answer.attempts.iter();
+        add("attempts", attempts.map(|it| tried(it, &offers)).collect());
     }
     if let Some(age) = answer.stale {
         add("stale_ms", json!(millis(age)));
@@ -144,46 +178,19 @@ fn about(answer: &Answer) -> serde_json::Map<String, Value> {
     meta
 }
 
-/// A failure in words for a model.
-fn told(error: &Error) -> String {
-    if names_host_files(error.kind()) {
-        return format!(
-            "The skill cannot be used, because its files or its configuration are not what this host accepts ({}). Only the operator of this host can mend that.",
-            error.kind()
-        );
+/// An attempt without what this caller must not know: a tool that is used in
+/// place of another need not be one of its own.
+fn tried(attempt: &Attempt, offers: impl Fn(&SkillName, &str) -> bool) -> Value {
+    let mut shown = attempt.clone();
+    let (skill, tool) = attempt.tool.split_once('/').unwrap_or_default();
+    let is_known = skill.parse().is_ok_and(|skill| offers(&skill, tool));
+    if !is_known {
+        "another tool".clone_into(&mut shown.tool);
     }
-    let parts = [Some(error.message()), error.hint(), recovery::told(error)];
-    sentences(parts.into_iter().flatten())
-}
-
-/// A skill's own message may have no full stop.
-fn sentences<'a>(parts: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::new();
-    for part in parts {
-        if !text.is_empty() && !text.ends_with(['.', '!', '?']) {
-            text.push('.');
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(part);
+    if !is_known || !attempt.kind.is_none_or(words::is_for_models) {
+        shown.reason.clear();
     }
-    text
-}
-
-/// Kinds that come of reading a skill anew, whose messages name files of the
-/// host.
-const fn names_host_files(kind: Kind) -> bool {
-    kind.is_trust()
-        || matches!(
-            kind,
-            Kind::InvalidRequest
-                | Kind::ComponentInvalid
-                | Kind::ManifestInvalid
-                | Kind::CompileLimit
-                | Kind::ConfigInvalid
-                | Kind::ConfigInsecure
-        )
+    json!(shown)
 }
 
 #[cfg(test)]

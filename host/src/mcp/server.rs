@@ -6,27 +6,22 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
-    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
-    ServerConfig, Tool,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::sync::mpsc;
 
-use super::caller::{self, Caller};
+use super::caller::Caller;
 use super::stop::Calls;
-use super::{message, names, result, tools};
+use super::{message, names, pages, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
 use crate::invocation::{Invocation, InvocationId, Progress, ProgressSink, TraceParent};
-
-/// How long a client may keep the list of tools, in milliseconds. A skill that
-/// is replaced on disk changes it unannounced.
-const LIST_TTL: u64 = 60_000;
 
 /// Reports of progress that wait to be sent; further ones are left out.
 const MAX_WAITING_REPORTS: usize = 16;
@@ -78,16 +73,19 @@ impl Server {
             .run_until_cancelled(report(reports, token, &context.peer));
         let (answer, _) = tokio::join!(self.host.invoke(invocation), reporting);
         log(&request.name, &answer);
-        caller::shown(&request.name, &answer)?;
-        result::of(answer)
+        result::of(&self.host, &self.caller, &request.name, answer)
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
-            Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-        )
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources();
+        ServerConfig::new(capabilities.build()).with_server_info(Implementation::new(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+        ))
     }
 
     async fn list_tools(
@@ -95,21 +93,39 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params(
-                "There is one page of tools: call without a cursor.",
-                None,
-            ));
-        }
-        let mut list = ListToolsResult::with_all_items(tools::all(&self.host, &self.caller));
-        list.ttl_ms = Some(LIST_TTL);
-        list.cache_scope = Some(CacheScope::Private);
-        Ok(list)
+        tools::page(&self.host, &self.caller, request)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let mut tools = tools::all(&self.host, &self.caller).into_iter();
-        tools.find(|tool| tool.name == name)
+        tools::find(&self.host, &self.caller, name)
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        pages::list(
+            self.host.outputs(),
+            &self.caller.principal,
+            request.as_ref(),
+        )
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        pages::templates(request.as_ref())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        pages::read(self.host.outputs(), &self.caller.principal, &request.uri).map(Into::into)
     }
 
     /// A panic would leave the client without an answer.
@@ -143,24 +159,6 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
-
-    async fn list_resources(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<
-            ListResourceTemplatesRequestMethod,
-        >())
     }
 
     async fn complete(
