@@ -12,7 +12,7 @@ use crate::policy::limits::{parse_size, parse_timeout};
 
 /// The smallest result that is sent as a whole: below, there would be no room for
 /// the links to what is not.
-const MIN_INLINE: u64 = 32 << 10;
+const MIN_INLINE: u64 = 64 << 10;
 
 /// The largest.
 const MAX_INLINE: u64 = 64 << 20;
@@ -69,7 +69,7 @@ fn inline(text: &str) -> Result<u64, String> {
         return Ok(size);
     }
     Err(format!(
-        "`{text}` is out of range; a result is sent as a whole up to a size from 32 KiB to 64 MiB"
+        "`{text}` is out of range; a result is sent as a whole up to a size from 64 KiB to 64 MiB"
     ))
 }
 

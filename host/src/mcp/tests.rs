@@ -70,7 +70,8 @@ impl Client {
                 }}),
             )
             .await;
-        assert_eq!(answer["result"]["capabilities"], json!({"tools": {}}));
+        let capabilities = &answer["result"]["capabilities"];
+        assert!(capabilities["tools"].is_object() && capabilities["resources"].is_object());
         assert_eq!(answer["result"]["serverInfo"]["name"], "skillhost");
         client
     }
@@ -129,9 +130,7 @@ async fn what_is_not_declared_does_not_exist() {
     for (method, params) in [
         ("prompts/list", json!({})),
         ("prompts/get", json!({"name": "x"})),
-        ("resources/list", json!({})),
-        ("resources/templates/list", json!({})),
-        ("resources/read", json!({"uri": "a:b"})),
+        ("resources/subscribe", json!({"uri": "a:b"})),
         (
             "completion/complete",
             json!({"ref": reference, "argument": {"name": "a", "value": "b"}}),
@@ -145,10 +144,43 @@ async fn what_is_not_declared_does_not_exist() {
 }
 
 #[tokio::test]
-async fn there_is_no_second_page() {
+async fn a_cursor_that_no_list_gave_is_refused() {
     let mut client = Client::begun().await;
-    let answer = client.request("tools/list", json!({"cursor": "2"})).await;
+    for list in ["tools/list", "resources/list", "resources/templates/list"] {
+        let answer = client.request(list, json!({"cursor": "2"})).await;
+        assert_eq!(answer["error"]["code"], -32602, "{list}");
+    }
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_there_is_not_is_told_as_each_revision_has_it() {
+    let mut client = Client::begun().await;
+    let answer = client.request("resources/list", json!({})).await;
+    assert_eq!(answer["result"]["resources"], json!([]));
+    let answer = client.request("resources/templates/list", json!({})).await;
+    assert_eq!(
+        answer["result"]["resourceTemplates"][0]["uriTemplate"],
+        "skillhost://output/{id}/{page}"
+    );
+    let uri = "skillhost://output/00000000000000000000000000000000/1";
+    let answer = client.request("resources/read", json!({"uri": uri})).await;
+    assert_eq!(answer["error"]["code"], -32002);
+    client.leave().await.unwrap();
+
+    let mut client = Client::start(pending());
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"uri": uri, "_meta": meta});
+    let answer = client.request("resources/read", params).await;
     assert_eq!(answer["error"]["code"], -32602);
+    let listed = client
+        .request("resources/list", json!({"_meta": meta}))
+        .await;
+    assert_eq!(listed["result"]["cacheScope"], "private");
     client.leave().await.unwrap();
 }
 
@@ -160,7 +192,7 @@ async fn a_call_of_no_tool_is_an_error_of_the_protocol_and_on_record() {
         .await;
     assert_eq!(
         answer["error"],
-        json!({"code": -32602, "message": "There is no tool `nothing`."})
+        json!({"code": -32602, "message": "There is no tool `nothing`. Call one that tools/list has."})
     );
     let answer = client
         .request("tools/call", json!({"name": "text_count"}))

@@ -50,6 +50,8 @@ const fn whose(kind: Kind) -> Option<&'static str> {
         Kind::Denied => Some(
             "That is for the person who operates this host to decide, not for you: tell the user, and do not try to get around it.",
         ),
+        // No operator sets the depth of a stack.
+        Kind::StackExhausted => None,
         kind if kind.is_limit() => Some("Only the operator of this host can raise a limit."),
         _ => None,
     }

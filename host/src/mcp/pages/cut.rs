@@ -75,7 +75,7 @@ impl Document {
 }
 
 /// Where pages begin, between characters and never within one.
-fn starts_of_text(text: &str, page: usize) -> Vec<usize> {
+pub(super) fn starts_of_text(text: &str, page: usize) -> Vec<usize> {
     let mut starts = vec![0];
     let mut filled = 0;
     for (place, character) in text.char_indices() {

@@ -10,7 +10,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::Value;
 
-use super::cut::{Body, Document, escaped_length};
+use super::cut::{Body, Document, Part, escaped_length, starts_of_text};
 use super::store::Outputs;
 use crate::answer::{self, Content};
 use crate::invocation::Principal;
@@ -19,7 +19,7 @@ use crate::mcp::result::block;
 
 /// What a result holds besides content and structured part, in bytes: `_meta`,
 /// and the words and links of what is kept.
-const ENVELOPE: u64 = 16 * 1024;
+const ENVELOPE: u64 = 24 * 1024;
 
 /// What a block holds besides its texts, in bytes.
 const BLOCK: u64 = 128;
@@ -28,9 +28,9 @@ const BLOCK: u64 = 128;
 const SMALL: u64 = 4 * 1024;
 
 /// The most documents of one answer.
-const MAX_DOCUMENTS: usize = 8;
+const MAX_DOCUMENTS: usize = 4;
 
-/// How much of a text is shown of what is kept, in characters.
+/// How much of a text is shown of what is kept, in bytes of JSON.
 const MAX_SHOWN: usize = 1500;
 
 /// The longest name and media type that a document takes from a skill.
@@ -139,12 +139,13 @@ impl Parts<'_> {
     }
 }
 
-/// The first characters of a text, and that they are not all.
+/// Where a text begins, and that it goes on.
 fn beginning(document: &Document) -> String {
-    let Some(super::Part::Text(text)) = document.part(1) else {
+    let Some(Part::Text(text)) = document.part(1) else {
         return String::new();
     };
-    let shown: String = text.chars().take(MAX_SHOWN).collect();
+    let end = starts_of_text(text, MAX_SHOWN).get(1).copied();
+    let shown = end.and_then(|end| text.get(..end)).unwrap_or(text);
     format!("{shown}…\n\n")
 }
 
