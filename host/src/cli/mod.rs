@@ -14,6 +14,7 @@ mod inspect;
 mod keys;
 mod list;
 mod lock;
+mod mcp_config;
 mod options;
 mod policy;
 mod process;
@@ -128,6 +129,7 @@ Examples:
   skillhost run skills/file-search --allow-dir . --input '{\"pattern\": \"fn main\"}'
   skillhost build hello --install                      install it, signed with your own key
   skillhost selftest                                   see hostile skills stopped on this machine
+  skillhost mcp-config claude-desktop                  let an assistant use what is installed
   skillhost trust check                                see whether `serve` would run what is installed
   skillhost audit tail --follow                        see what happens
 
@@ -175,6 +177,8 @@ enum Command {
     Keys(auth_keys::Keys),
     /// Offer the installed skills to a chat assistant as MCP tools, over standard input and output
     Serve(serve::Serve),
+    /// Print what to add to a chat assistant's configuration
+    McpConfig(mcp_config::McpConfig),
     /// Look after the compiled code that is kept, so that skills need not be compiled at each start
     Cache(cache::Cache),
     /// Read the audit log: follow it, verify it, see one call as a story, count, export
@@ -324,6 +328,7 @@ fn execute(arguments: Arguments) -> ExitStatus {
         Command::Policy(command) => command.execute(&session),
         Command::Keys(command) => command.execute(&session),
         Command::Serve(command) => command.execute(&session),
+        Command::McpConfig(command) => command.execute(&session),
         Command::Cache(command) => command.execute(&session),
         Command::Audit(command) => command.execute(&session),
         Command::Suspend(command) => command.execute(&session),
@@ -356,6 +361,7 @@ impl Command {
             Self::Revoke(command) => command.json,
             Self::Policy(command) => command.json(),
             Self::Keys(command) => command.json(),
+            Self::McpConfig(command) => command.json,
             Self::Cache(command) => command.json(),
             Self::Audit(command) => command.json(),
             Self::Suspend(command) => command.json,
