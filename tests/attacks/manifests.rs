@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skillhost::Kind::{ComponentInvalid, ConfigInvalid, InvalidOutput, ManifestInvalid};
 use skillhost::manifest::section;
 use skillhost_tests::bench::invocation;
-use skillhost_tests::{Bench, Scale, alone, guests};
+use skillhost_tests::{Bench, Says, Scale, alone, guests};
 
 use crate::output::structured;
 
@@ -251,6 +251,46 @@ async fn i07_two_files_cannot_share_a_name() {
         bench.host().skills()[0].manifest().version.to_string(),
         "1.0.0"
     );
+    bench.assert_serving().await;
+}
+
+/// Whoever allows `says_run` in a dialogue would allow the other as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn i07_a_tool_that_looks_like_one_of_another_skill_is_refused() {
+    let bench = Bench::new();
+    let skill = |name: &'static str, tool: &'static str| Says {
+        name,
+        tool,
+        ..Says::new("hello")
+    };
+    bench
+        .load("real", &skill("github", "send-mail").component())
+        .await
+        .unwrap();
+    for (name, tool) in [
+        ("glthub", "send-mail"),
+        ("github-send", "mail"),
+        ("git-hub", "send-mai1"),
+        ("github", "sendmail"),
+    ] {
+        let component = skill(name, tool).component();
+        let error = bench.load("copy", &component).await.unwrap_err();
+        assert_eq!(error.kind(), ConfigInvalid, "{name} {tool}: {error}");
+        let rejected = bench.records().newest();
+        assert_eq!(rejected["event"], "skill.rejected", "{rejected}");
+    }
+    let error = bench
+        .load("copy", &skill("glthub", "send-mail").component())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.message(),
+        "The tool `send-mail` of `glthub` is easily taken for the tool `send-mail` of `github`."
+    );
+    bench
+        .load("other", &skill("gitlab", "send-mail").component())
+        .await
+        .unwrap();
     bench.assert_serving().await;
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use skillhost::config::{CompileConfig, Config};
 use skillhost::event::sink::QueueSize;
+use skillhost::mcp::Paging;
 use skillhost::policy::limits::Limits;
 use skillhost::recovery::{Backoff, Breaking, Budgeting, RecoveryChange};
 use skillhost::sign::PrivateKey;
@@ -71,6 +72,7 @@ fn the_complete_configuration_is_taken_and_its_defaults_are_ours() {
         );
     }
     assert_eq!(config.capacity, Capacity::default());
+    assert_eq!(config.paging, Paging::default());
     assert_eq!(config.compile, CompileConfig::default());
     let recovery = RecoveryChange {
         backoff: Some(Backoff::default()),

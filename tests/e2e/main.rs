@@ -20,6 +20,7 @@ mod grants;
 mod keys;
 mod limited;
 mod lock;
+mod models;
 mod network;
 mod reading;
 mod remains;
