@@ -12,11 +12,9 @@ from pathlib import Path
 
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
-from world import World
-
-# Nothing that is waited for takes nearly so long, in seconds.
-PATIENCE = 30
+from world import PATIENCE, Server, World
 
 # Runs until its limits end it, a minute later.
 ENDLESS = {"expression": "last(range(1e12))", "data": "null"}
@@ -185,25 +183,44 @@ def send(server: subprocess.Popen, message: dict) -> None:
     server.stdin.flush()
 
 
-async def session(skillhost: str, world: World, mode: str, version: str) -> None:
+# Both eras, without a handshake and with one: how the client is told, and what
+# they are called. Left to itself, it takes a server that starts slowly for one of
+# the earlier era.
+ERAS = [("2026-07-28", "2026-07-28"), ("legacy", "2025-11-25")]
+
+
+async def over_stdio(skillhost: str, world: World) -> None:
     server = StdioServerParameters(
         command=skillhost, args=["serve", "--config", str(world.config)], env=dict(os.environ)
     )
-    with world.log.open("a") as log:
-        async with Client(stdio_client(server, log), mode=mode, read_timeout_seconds=PATIENCE) as client:
-            check(f"the session is of MCP {version}", version, client.protocol_version)
-            await lists(client)
-            await answers(client, world)
-            await failures(client)
-            await progress(client)
-            await cancellation(client, world)
+    for mode, version in ERAS:
+        with world.log.open("a") as log:
+            await session(stdio_client(server, log), world, mode, version)
+
+
+async def over_http(url: str, world: World) -> None:
+    for mode, version in ERAS:
+        await session(streamable_http_client(url), world, mode, version)
+
+
+async def session(transport, world: World, mode: str, version: str) -> None:
+    async with Client(transport, mode=mode, read_timeout_seconds=PATIENCE) as client:
+        check(f"the session is of MCP {version}", version, client.protocol_version)
+        await lists(client)
+        await answers(client, world)
+        await failures(client)
+        await progress(client)
+        await cancellation(client, world)
 
 
 def all_checks(skillhost: str, world: World) -> None:
-    # Both eras: without a handshake, and with one. Left to itself, the client
-    # takes a server that starts slowly for one of the earlier era.
-    asyncio.run(session(skillhost, world, "2026-07-28", "2026-07-28"))
-    asyncio.run(session(skillhost, world, "legacy", "2025-11-25"))
+    print("-- over standard input and output", flush=True)
+    asyncio.run(over_stdio(skillhost, world))
+    print("-- over HTTP", flush=True)
+    with Server(skillhost, world) as server:
+        asyncio.run(over_http(server.url, world))
+    check("SIGTERM ends the server that listens", 0, server.status)
+    check("it never panicked", False, "panicked" in server.log())
     end(skillhost, world, "the end of input", lambda server: server.stdin.close())
     for number in [signal.SIGTERM, signal.SIGINT]:
         end(skillhost, world, number.name, lambda server, number=number: server.send_signal(number))

@@ -1,10 +1,18 @@
-"""What the skills get to see: files, a web page, and a configuration."""
+"""What the skills get to see: files, a web page, and a configuration; and a
+server that listens."""
 
 import http.server
 import json
+import re
+import signal
+import subprocess
 import threading
+import time
 import tomllib
 from pathlib import Path
+
+# Nothing that is waited for takes nearly so long, in seconds.
+PATIENCE = 30
 
 PAGE = "<html><head><title>A page</title></head><body><h1>Hello</h1><p>served on loopback</p></body></html>"
 
@@ -55,6 +63,36 @@ class World:
         lines += ["[skill.file-search]", f"directories = [{quoted(f'{self.docs}:/docs:ro')}]"]
         lines += ["[skill.http-fetch]", f"http = [{quoted(self.origin)}]"]
         return "\n".join(lines) + "\n"
+
+
+class Server:
+    """`skillhost serve` over HTTP on loopback, with a world's configuration."""
+
+    def __init__(self, skillhost: str, world: World, *arguments: str):
+        self._log = world.config.parent / "http.log"
+        command = [skillhost, "serve", "--config", world.config, "--http", "127.0.0.1:0", *arguments]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def __enter__(self) -> "Server":
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://[0-9.:]+/mcp", self.log())):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
+                raise RuntimeError(f"the server does not listen:\n{self.log()}")
+            time.sleep(0.05)
+        self.url = found[0]
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self.status = self._process.wait(PATIENCE)
+        finally:
+            self._process.kill()
+
+    def log(self) -> str:
+        return self._log.read_text()
 
 
 class Page(http.server.BaseHTTPRequestHandler):
