@@ -21,6 +21,7 @@ mod keys;
 mod limited;
 mod lock;
 mod models;
+mod names;
 mod network;
 mod reading;
 mod remains;

@@ -112,7 +112,7 @@ pub(crate) fn problem(policies: &BTreeMap<SkillName, SkillPolicy>) -> Option<Str
         for (tool, name) in &policy.names {
             let here = format!("[skill.{skill}.tool.{tool}]");
             if let Some(before) = seen.insert(name, here.clone()) {
-                return Some(format!("{before} and {here} have the same name, {name:?}"));
+                return Some(format!("{before} and {here} have the same name, `{name}`"));
             }
         }
     }
