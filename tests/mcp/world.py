@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 # Nothing that is waited for takes nearly so long, in seconds.
-PATIENCE = 30
+PATIENCE = 60
 
 PAGE = "<html><head><title>A page</title></head><body><h1>Hello</h1><p>served on loopback</p></body></html>"
 
@@ -70,7 +70,7 @@ class Server:
 
     def __init__(self, skillhost: str, world: World, *arguments: str):
         self._log = world.config.parent / "http.log"
-        command = [skillhost, "serve", "--config", world.config, "--http", "127.0.0.1:0", *arguments]
+        command = [skillhost, "serve", "--config", world.config, "--http", "127.0.0.1:0", *(arguments or ["--no-auth"])]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 

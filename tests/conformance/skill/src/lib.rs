@@ -1,10 +1,16 @@
 //! The tools that the conformance suite of MCP calls. What each must answer
 //! stands in the suite's scenarios; `.ci/conformance` gives them the names there.
 
+mod asking;
+
 use std::thread::sleep;
 use std::time::Duration;
 
 use skillhost_sdk::prelude::*;
+use asking::{
+    capabilities, elicitation, list_roots, missing_capability, multi_round, multiple_inputs,
+    request_state, sampling, streaming_elicitation, tampered_state,
+};
 use skillhost_sdk::{EmbeddedResource, ResourceBody, log, progress};
 
 /// One red pixel.
@@ -159,4 +165,14 @@ skillhost_sdk::export!(
     logging_tool,
     custom_header,
     json_schema,
+    elicitation,
+    sampling,
+    list_roots,
+    request_state,
+    tampered_state,
+    multiple_inputs,
+    multi_round,
+    capabilities,
+    missing_capability,
+    streaming_elicitation,
 );
