@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::ask::Questions;
 use crate::{http, secrets, state};
 
 /// What a tool returns: `Result<T>` for any `T` that is an answer.
@@ -26,6 +27,7 @@ pub struct Error {
     code: Option<String>,
     details: Option<String>,
     retry_after: Option<Duration>,
+    questions: Option<Box<Questions>>,
 }
 
 /// What the host does next.
@@ -45,6 +47,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The same call would fail again.
     Failed,
+    /// Somebody has to answer a question first; the call is made again then.
+    InputRequired,
 }
 
 impl Error {
@@ -80,6 +84,15 @@ impl Error {
         Self::new(ErrorKind::Failed, message.into())
     }
 
+    /// The tool ends with questions.
+    pub(crate) fn asking(questions: Questions) -> Self {
+        let message = "The tool asks for more input.".to_owned();
+        Self {
+            questions: Some(Box::new(questions)),
+            ..Self::new(ErrorKind::InputRequired, message)
+        }
+    }
+
     fn new(kind: ErrorKind, message: String) -> Self {
         Self {
             kind,
@@ -87,6 +100,7 @@ impl Error {
             code: None,
             details: None,
             retry_after: None,
+            questions: None,
         }
     }
 
@@ -138,6 +152,17 @@ impl Error {
     #[must_use]
     pub fn details_json(&self) -> Option<&str> {
         self.details.as_deref()
+    }
+
+    /// What is asked, if the tool ended with questions (see [`ask`](crate::ask)).
+    #[must_use]
+    pub fn questions(&self) -> Option<&Questions> {
+        self.questions.as_deref()
+    }
+
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn take_questions(&mut self) -> Option<Questions> {
+        self.questions.take().map(|questions| *questions)
     }
 
     /// The delay that [`Error::retry_after`] gave.

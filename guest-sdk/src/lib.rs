@@ -54,6 +54,7 @@ pub mod schema;
 mod tool;
 
 // What the host offers to a tool while it runs.
+pub mod ask;
 pub mod call;
 pub mod config;
 pub mod http;

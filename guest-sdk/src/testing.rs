@@ -23,7 +23,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::json::Writer;
 use crate::{Output, Result, Skill, http, log, secrets, state};
@@ -58,8 +58,8 @@ pub fn manifest(skill: &Skill) -> Value {
 ///
 /// # Defaults
 ///
-/// 30 seconds remain, nothing is cancelled, there are no settings, secrets or
-/// state, and every HTTP request is denied.
+/// 30 seconds remain, nothing is cancelled, nobody answered a question, there
+/// are no settings, secrets or state, and every HTTP request is denied.
 #[derive(Clone, Default)]
 pub struct Host {
     simulation: Rc<RefCell<Simulation>>,
@@ -95,6 +95,8 @@ pub(crate) struct Simulation {
     pub(crate) secrets: HashMap<String, Result<String, secrets::Error>>,
     pub(crate) state: BTreeMap<String, state::Entry>,
     pub(crate) last_version: u64,
+    pub(crate) answers: BTreeMap<String, Value>,
+    pub(crate) input_state: Option<Vec<u8>>,
     pub(crate) remaining: Duration,
     pub(crate) cancelled: bool,
     pub(crate) http: Option<Responder>,
@@ -138,6 +140,30 @@ impl Host {
             };
             host.state.insert(key.into(), entry)
         })
+    }
+
+    /// Answers a form, as an earlier round of the call would have.
+    #[must_use]
+    pub fn accepts(self, key: impl Into<String>, values: impl Into<Value>) -> Self {
+        self.answers(key, json!({"action": "accept", "content": values.into()}))
+    }
+
+    /// Declines to answer a form.
+    #[must_use]
+    pub fn declines(self, key: impl Into<String>) -> Self {
+        self.answers(key, json!({"action": "decline"}))
+    }
+
+    /// Answers any question, in the words of MCP.
+    #[must_use]
+    pub fn answers(self, key: impl Into<String>, answer: impl Into<Value>) -> Self {
+        self.with(|host| host.answers.insert(key.into(), answer.into()))
+    }
+
+    /// Sets the state that an earlier round handed out.
+    #[must_use]
+    pub fn input_state(self, state: impl Into<Vec<u8>>) -> Self {
+        self.with(|host| host.input_state = Some(state.into()))
     }
 
     /// Sets the time until the deadline. It does not pass.
@@ -214,6 +240,8 @@ impl Default for Simulation {
             secrets: HashMap::new(),
             state: BTreeMap::new(),
             last_version: 0,
+            answers: BTreeMap::new(),
+            input_state: None,
             remaining: Duration::from_secs(30),
             cancelled: false,
             http: None,

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Usage;
 use crate::invocation::parse_answer;
 use crate::manifest::text::one_line;
+use crate::question::Questions;
 use crate::sandbox::bindings::skillhost::skill::types as wit;
 use crate::time::millis;
 
@@ -123,6 +124,24 @@ pub struct Answer {
     /// How long ago this was answered, if it is an earlier answer to the same
     /// arguments.
     pub stale: Option<Duration>,
+    pub(crate) wants: Wants,
+}
+
+/// What would let a call go on that ended without an answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wants {
+    /// What the skill asks.
+    pub(crate) questions: Option<Questions>,
+}
+
+impl Answer {
+    /// What the tool asks for before it answers; the outcome is then what a
+    /// caller is told that cannot be asked. The same call with
+    /// [`Earlier::answered`](crate::question::Earlier::answered) goes on.
+    #[must_use]
+    pub const fn questions(&self) -> Option<&Questions> {
+        self.wants.questions.as_ref()
+    }
 }
 
 impl Serialize for Answer {

@@ -11,6 +11,7 @@ use crate::admission::Scope;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::text::one_line;
 use crate::manifest::{MAX_NAME, SkillName};
+use crate::question::Earlier;
 use crate::strict::{self, Room};
 
 /// Identifies one call in answers and events: 128 random bits.
@@ -227,6 +228,8 @@ pub struct Invocation {
     pub progress: Option<ProgressSink>,
     /// The span of the caller's trace that this call belongs to.
     pub parent: Option<TraceParent>,
+    /// What earlier rounds brought, if the tool asked for more input.
+    pub earlier: Earlier,
 }
 
 impl Invocation {
@@ -242,6 +245,7 @@ impl Invocation {
             cancelled: CancellationToken::new(),
             progress: None,
             parent: None,
+            earlier: Earlier::default(),
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod manifest;
 pub mod secret;
 pub mod invocation;
+pub mod question;
 mod registry;
 pub mod admission;
 pub mod policy;

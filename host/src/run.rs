@@ -14,6 +14,7 @@ use crate::event::{Event, Spent, Usage};
 use crate::invocation::Invocation;
 use crate::manifest::text::one_line;
 use crate::policy::limits::Limits;
+use crate::question::Questions;
 use crate::sandbox::bindings::skillhost::skill::types as guest;
 use crate::sandbox::bindings::skillhost::skill::types::Outcome;
 use crate::sandbox::meter::{Budget, Exceeded, Meter};
@@ -29,6 +30,8 @@ const FUEL_PER_NANOSECOND: u64 = 20;
 /// How one attempt ended.
 pub(crate) struct Ended {
     pub(crate) outcome: Result<Output, Fault>,
+    /// What the guest asks before it answers; the outcome is a fault then.
+    pub(crate) questions: Option<Questions>,
     pub(crate) usage: Usage,
     /// Units of fuel that it counts for, those included that the engine may have
     /// lost.
@@ -132,8 +135,10 @@ pub(crate) async fn call(
         _ => usage.fuel.max(fuel_for(took).min(limits.fuel)),
     };
     let diagnostics = diagnostics.redacted(store.data().observer());
+    let mut questions = None;
     let outcome = match called {
-        Ok(Ok(Ok(outcome))) => finished(outcome, limits, &mut usage.spent),
+        Ok(Ok(Ok(Outcome::Complete(output)))) => finished(output, limits, &mut usage.spent),
+        Ok(Ok(Ok(Outcome::InputRequired(request)))) => Err(asked(request, &mut questions)),
         Ok(Ok(Err(mut error))) => {
             texts_of(&mut error, |text| store.data().observer().redact_in(text));
             Err(Fault {
@@ -155,6 +160,7 @@ pub(crate) async fn call(
     };
     Ended {
         outcome,
+        questions,
         usage,
         charged,
         diagnostics,
@@ -188,38 +194,28 @@ async fn enter(prepared: &Prepared, store: &mut Store<State>, invocation: &Invoc
         .await
 }
 
-fn finished(outcome: Outcome, limits: &Limits, spent: &mut Spent) -> Result<Output, Fault> {
-    match outcome {
-        Outcome::Complete(output) => {
-            spent.output_bytes = size_of(&output);
-            Output::from_guest(output, limits.output).map_err(|error| Fault {
-                cause: if error.kind().is_limit() {
-                    Cause::Limit("output")
-                } else {
-                    Cause::Guest
-                },
-                error,
-            })
-        }
-        Outcome::InputRequired(request) => {
-            let keys: Vec<String> = request
-                .requests
-                .iter()
-                .take(8)
-                .map(|(key, _)| one_line(key, 80))
-                .collect();
-            Err(Fault {
-                error: Error::new(
-                    Kind::GuestFailed,
-                    format!(
-                        "The tool asks for more input ({}), and nobody can be asked here.",
-                        keys.join(", ")
-                    ),
-                )
-                .with_hint("Call it with arguments that leave nothing to ask."),
-                cause: Cause::Guest,
-            })
-        }
+fn finished(output: guest::Output, limits: &Limits, spent: &mut Spent) -> Result<Output, Fault> {
+    spent.output_bytes = size_of(&output);
+    Output::from_guest(output, limits.output).map_err(|error| Fault {
+        cause: if error.kind().is_limit() {
+            Cause::Limit("output")
+        } else {
+            Cause::Guest
+        },
+        error,
+    })
+}
+
+/// What is told where nobody can be asked; where somebody can, the questions
+/// count.
+fn asked(request: guest::InputRequest, questions: &mut Option<Questions>) -> Fault {
+    let error = match Questions::from_guest(request) {
+        Ok(read) => questions.insert(read).unanswered(),
+        Err(error) => error,
+    };
+    Fault {
+        error,
+        cause: Cause::Guest,
     }
 }
 

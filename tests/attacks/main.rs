@@ -17,6 +17,9 @@ mod memory;
 mod failures;
 mod output;
 
+// What it asks.
+mod asks;
+
 // What it reaches for.
 mod ambient;
 mod egress;
@@ -59,6 +62,7 @@ mod sinks;
 mod oracles;
 
 use ambient::*;
+use asks::*;
 use components::*;
 use compute::*;
 use egress::*;

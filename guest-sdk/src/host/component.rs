@@ -49,6 +49,14 @@ pub(crate) fn progress(done: f64, total: Option<f64>, message: Option<&str>) {
     wit::call::progress(done, total, message);
 }
 
+pub(crate) fn input_response(key: &str) -> Option<String> {
+    wit::call::input_response(key)
+}
+
+pub(crate) fn input_state() -> Option<Vec<u8>> {
+    wit::call::input_state()
+}
+
 pub(crate) fn setting(key: &str) -> Option<String> {
     wit::config::get(key)
 }

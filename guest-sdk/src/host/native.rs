@@ -44,6 +44,14 @@ pub(crate) fn progress(done: f64, total: Option<f64>, message: Option<&str>) {
     });
 }
 
+pub(crate) fn input_response(key: &str) -> Option<String> {
+    current(|host| host.answers.get(key).map(ToString::to_string))
+}
+
+pub(crate) fn input_state() -> Option<Vec<u8>> {
+    current(|host| host.input_state.clone())
+}
+
 pub(crate) fn setting(key: &str) -> Option<String> {
     current(|host| host.settings.get(key).map(ToString::to_string))
 }

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Consents, Effect};
+use super::{Consents, Effect, Given};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events, Subject};
+use crate::host::blocking;
+use crate::invocation::Principal;
 use crate::lock::Release;
+use crate::policy::capability::Capability;
 use crate::time::Clock;
 use crate::trust::Watch;
 
@@ -91,6 +94,49 @@ impl Book {
     pub(crate) fn upholds(&self, stamp: Stamp) -> bool {
         self.generation() == stamp.generation
             && stamp.until.is_none_or(|until| self.clock.wall() < until)
+    }
+
+    /// Whether something can be granted to the skill as it is found: what lapsed
+    /// must be looked at first.
+    pub(crate) fn takes(&self, found: &Release) -> bool {
+        self.file.is_some() && self.page().consents.outdated(found).is_none()
+    }
+
+    /// Grants a capability as `skillhost grant` does, in the words of who allowed
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Consents::change`] and [`Consents::give`], and
+    /// `AuditUnavailable`: what is not recorded is not granted.
+    pub(crate) fn give(
+        &self,
+        found: &Release,
+        capability: &Capability,
+        who: &Principal,
+        subject: &Subject,
+    ) -> Result<()> {
+        let Some(file) = &self.file else {
+            return Err(Error::new(Kind::Denied, "This host keeps no grants."));
+        };
+        let by = format!("{}, asked as {who}", super::operator());
+        let given = Given {
+            capability: capability.clone(),
+            at: self.clock.wall(),
+            until: None,
+            by: by.clone(),
+        };
+        let event = Event::GrantGiven {
+            capability: capability.to_string(),
+            by,
+        };
+        blocking(|| {
+            Consents::change(file, |consents| {
+                consents.give(found, vec![given])?;
+                self.events.record(subject, &event)
+            })
+        })?;
+        self.refresh(&mut self.page())
     }
 
     /// Counts the changes of the file, those before this call included.

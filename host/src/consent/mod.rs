@@ -10,6 +10,7 @@
 //! The file that holds them fails closed: what cannot be read, or could have
 //! been written by others, grants nothing.
 
+pub mod ask;
 mod book;
 mod format;
 mod store;

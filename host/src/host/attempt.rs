@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Host;
 use super::chain::Target;
-use super::record::{Attempted, check_output, explain_denial, redact};
+use super::record::{Attempted, check_output, check_questions, explain_denial, redact};
 use super::whole::Whole;
 use crate::admission::{Caller, Refusal};
 use crate::error::{Error, Kind, Result};
@@ -45,7 +45,9 @@ impl Host {
         match tried {
             Ok(Ok((loaded, ended))) => {
                 let attempted = self.attempted(&target.subject, &loaded, ended);
-                if let Ok(output) = &attempted.outcome {
+                if let Ok(output) = &attempted.outcome
+                    && target.invocation.earlier.is_first()
+                {
                     self.keep_answer(target, &loaded, output);
                 }
                 attempted
@@ -84,7 +86,8 @@ impl Host {
         // sign of something else.
         for _ in 0..3 {
             subject.describe(&loaded);
-            let tried = self.try_call(&caller, invocation, subject, &loaded, whole);
+            let granted = self.with_once(&loaded, invocation, subject)?;
+            let tried = self.try_call(&caller, invocation, subject, &granted, whole);
             match tried.await {
                 Ok(ended) => return Ok((loaded, ended)),
                 Err(NotRun::Failed(error)) => return Err(error),
@@ -204,6 +207,7 @@ impl Host {
             return Err(unavailable.into());
         }
         check_output(admitted.schemas, &mut ended);
+        check_questions(subject, granted, &mut ended);
         explain_denial(&observer, &mut ended);
         self.tell_breaker(subject, recovery, pass, &ended, !whole.has_tried())?;
         Ok(ended)

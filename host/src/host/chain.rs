@@ -10,7 +10,7 @@ use super::Host;
 use super::breaking::question;
 use super::record::{Attempted, MAX_LINE};
 use super::whole::Whole;
-use crate::answer::{Answer, Attempt, Diagnostics, Output, SkillInfo};
+use crate::answer::{Answer, Attempt, Diagnostics, Output, SkillInfo, Wants};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject, Usage};
 use crate::invocation::{Invocation, growing};
@@ -42,6 +42,7 @@ pub(super) struct Chain<'a> {
     diagnostics: Diagnostics,
     /// How old the answer is, if it is an earlier one.
     stale: Option<Duration>,
+    wants: Wants,
     is_open: bool,
 }
 
@@ -86,6 +87,7 @@ impl<'a> Chain<'a> {
             skill: None,
             diagnostics: Diagnostics::default(),
             stale: None,
+            wants: Wants::default(),
             is_open: true,
         })
     }
@@ -129,6 +131,7 @@ impl<'a> Chain<'a> {
             diagnostics: mem::take(&mut self.diagnostics),
             attempts: mem::take(&mut self.attempts),
             stale: self.stale,
+            wants: mem::take(&mut self.wants),
         };
         if let Err(unavailable) = self.host.finish(&self.asked.subject, &answer) {
             answer.outcome = Err(unavailable);
@@ -161,6 +164,12 @@ impl<'a> Chain<'a> {
         if self.instead.is_none() || Course::is_over_by(error.kind()) {
             self.outcome = Some(Err(error));
             self.skill = attempted.skill;
+        }
+        // A tool that asks has not failed: nothing is used instead of it. What
+        // is used instead asks nobody, for it was not called.
+        if self.instead.is_none() && attempted.wants.questions.is_some() {
+            self.wants = attempted.wants;
+            return Ok(None);
         }
         match self.decide(failure) {
             Some(decision) => self.follow(decision, tried),

@@ -1,5 +1,6 @@
 //! [`Host::invoke`]: the one way in for every call.
 
+mod asking;
 mod attempt;
 mod breaking;
 mod chain;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::chain::Chain;
+pub(crate) use self::asking::{Human, Next};
 pub(crate) use self::door::Surroundings;
 pub(crate) use self::load::blocking;
 use self::loading::Loading;
@@ -33,6 +35,7 @@ use crate::answer::Answer;
 use crate::compile::{Compilation, Compiler};
 use crate::config::Override;
 use crate::consent::Book;
+use crate::consent::ask::{AskRules, Asking};
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Audit;
 use crate::event::monitor::{Monitor, Rules};
@@ -89,6 +92,8 @@ pub struct Setup {
     pub requirements: Requirements,
     /// Where `skillhost grant` keeps what it granted; none: nowhere.
     pub consents: Option<PathBuf>,
+    /// Who is asked for what was not granted.
+    pub asking: AskRules,
     /// What all calls together may take.
     pub capacity: Capacity,
     /// How large results are sent over MCP.
@@ -141,6 +146,7 @@ impl Setup {
             ceilings: BTreeMap::new(),
             requirements: Requirements::default(),
             consents: None,
+            asking: AskRules::default(),
             capacity: Capacity::default(),
             paging: Paging::default(),
             admission: AdmissionRules::default(),
@@ -173,6 +179,7 @@ pub struct Host {
     descriptors: Descriptors,
     loading: Loading,
     consents: Book,
+    asking: Asking,
     breakers: Breakers,
     last_good: LastGood,
     secrets: Secrets,
@@ -225,6 +232,7 @@ impl Host {
             descriptors: Descriptors::of_process(&setup.limits),
             loading: Loading::default(),
             consents,
+            asking: Asking::new(setup.asking, Arc::clone(&clock))?,
             current: Current::new(Snapshot::new(
                 Terms {
                     limits: setup.limits,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Host;
 use crate::admission::Schemas;
-use crate::answer::{Answer, Diagnostics, Output, SkillInfo};
+use crate::answer::{Answer, Diagnostics, Output, SkillInfo, Wants};
 use crate::artifact::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Subject, Usage};
 use crate::invocation::Invocation;
 use crate::manifest::text::one_line;
-use crate::registry::Loaded;
+use crate::registry::{Granted, Loaded};
 use crate::run::{Cause, Ended, Fault};
 use crate::sandbox::{self, Observer};
 
@@ -62,6 +62,9 @@ impl Host {
         Attempted {
             outcome: recorded.and(ended.outcome.map_err(|fault| fault.error)),
             unavailable,
+            wants: Wants {
+                questions: ended.questions,
+            },
             usage: ended.usage,
             charged: ended.charged,
             skill: Some(Arc::clone(loaded.info())),
@@ -75,6 +78,7 @@ pub(super) struct Attempted {
     pub(super) outcome: Result<Output>,
     /// The guest said `unavailable`.
     pub(super) unavailable: bool,
+    pub(super) wants: Wants,
     pub(super) usage: Usage,
     /// Units of fuel that it counts for.
     pub(super) charged: u64,
@@ -88,6 +92,7 @@ impl Attempted {
         Self {
             outcome: Err(error),
             unavailable: false,
+            wants: Wants::default(),
             usage: Usage::default(),
             charged: 0,
             skill: None,
@@ -118,6 +123,7 @@ impl Answer {
             diagnostics: Diagnostics::default(),
             attempts: Vec::new(),
             stale: None,
+            wants: Wants::default(),
         }
     }
 }
@@ -159,6 +165,21 @@ pub(super) fn check_output(schemas: &Schemas, ended: &mut Ended) {
     if let Ok(output) = &ended.outcome
         && let Err(error) = schemas.check_output(output.structured.as_ref())
     {
+        ended.outcome = Err(Fault {
+            error,
+            cause: Cause::Guest,
+        });
+    }
+}
+
+/// A question that may not be put to anybody is a failure.
+pub(super) fn check_questions(subject: &Subject, granted: &Granted, ended: &mut Ended) {
+    let Some(questions) = &ended.questions else {
+        return;
+    };
+    let skill = subject.skill.as_deref().unwrap_or_default();
+    if let Err(error) = questions.check_addresses(skill, &granted.grant) {
+        ended.questions = None;
         ended.outcome = Err(Fault {
             error,
             cause: Cause::Guest,

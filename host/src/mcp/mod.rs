@@ -5,6 +5,7 @@
 //! use, is `rmcp`'s; this module says which tools there are, passes calls to
 //! [`Host::invoke`], and turns answers into results.
 
+mod ask;
 mod auth;
 mod caller;
 mod http;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+    CallToolRequestParams, CallToolResponse, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
     ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
     ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
@@ -15,6 +15,7 @@ use rmcp::model::{
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::sync::mpsc;
 
+use super::ask::{Came, Round};
 use super::caller::Caller;
 use super::stop::Calls;
 use super::{message, names, pages, result, tools};
@@ -22,6 +23,7 @@ use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
 use crate::invocation::{Invocation, InvocationId, Progress, ProgressSink, TraceParent};
+use crate::question::Earlier;
 
 /// Reports of progress that wait to be sent; further ones are left out.
 const MAX_WAITING_REPORTS: usize = 16;
@@ -45,15 +47,16 @@ impl Server {
 
     async fn call(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
         let running = self.calls.begin(&context.ct);
+        let round = Round::of(&mut request, &context, &self.caller.principal);
         let (skill, tool) = names::meant(&self.host, &request.name)
             .ok_or_else(|| result::no_such_tool(&request.name))?;
         let id = match InvocationId::random() {
             Ok(id) => id,
-            Err(error) => return Ok(result::failure(&error)),
+            Err(error) => return Ok(result::failure(&error).into()),
         };
         let token = context.meta.get_progress_token();
         let (sink, reports) = mpsc::channel(MAX_WAITING_REPORTS);
@@ -67,13 +70,19 @@ impl Server {
             cancelled: running.cancelled(),
             progress: token.is_some().then(|| progress_sink(sink)),
             parent: context.meta.get_traceparent().and_then(TraceParent::parse),
+            earlier: Earlier::default(),
         };
         let reporting = context
             .ct
             .run_until_cancelled(report(reports, token, &context.peer));
-        let (answer, _) = tokio::join!(self.host.invoke(invocation), reporting);
-        log(&request.name, &answer);
-        result::of(&self.host, &self.caller, &request.name, answer)
+        let (came, _) = tokio::join!(round.call(&self.host, invocation), reporting);
+        match came? {
+            Came::Other(response) => Ok(response),
+            Came::Answer(answer) => {
+                log(&request.name, &answer);
+                result::of(&self.host, &self.caller, &request.name, *answer).map(Into::into)
+            }
+        }
     }
 }
 
@@ -135,10 +144,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let called = AssertUnwindSafe(self.call(request, context)).catch_unwind();
-        let result = called
+        called
             .await
-            .unwrap_or_else(|_panic| Ok(result::host_failed()))?;
-        Ok(result.into())
+            .unwrap_or_else(|_panic| Ok(result::host_failed().into()))
     }
 
     async fn on_custom_request(

@@ -7,6 +7,7 @@ use wasmtime::Result;
 use super::State;
 use super::bindings::skillhost::skill::call::Host;
 use crate::invocation::{Invocation, Progress, ProgressSink};
+use crate::question::Earlier;
 use crate::time::millis;
 
 /// Reports that are passed on; a guest that sends more is not heard further.
@@ -22,6 +23,7 @@ pub(super) struct Call {
     progress: Option<ProgressSink>,
     reports: u32,
     done: f64,
+    earlier: Earlier,
 }
 
 impl Call {
@@ -33,6 +35,7 @@ impl Call {
             progress: invocation.progress.clone(),
             reports: 0,
             done: f64::NEG_INFINITY,
+            earlier: invocation.earlier.clone(),
         }
     }
 
@@ -80,13 +83,12 @@ impl Host for State {
         Ok(())
     }
 
-    /// A first round has no answers.
-    fn input_response(&mut self, _key: String) -> Result<Option<String>> {
-        Ok(None)
+    fn input_response(&mut self, key: String) -> Result<Option<String>> {
+        let answer = self.call.earlier.answers.get(&key);
+        Ok(answer.map(ToString::to_string))
     }
 
-    /// A first round has no state.
     fn input_state(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(None)
+        Ok(self.call.earlier.state.clone())
     }
 }

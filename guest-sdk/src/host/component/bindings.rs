@@ -21,6 +21,7 @@ pub use generated::*;
 
 use self::skillhost::skill::types as wit;
 use super::milliseconds;
+use crate::ask::Questions;
 use crate::{
     Content, EmbeddedResource, Error, ErrorKind, Output, ResourceBody, ResourceLink, Skill,
 };
@@ -29,7 +30,23 @@ use crate::{
 pub fn call(skill: &Skill, tool: &str, arguments: &str) -> Result<wit::Outcome, wit::Error> {
     match skill.call(tool, arguments) {
         Ok(output) => Ok(wit::Outcome::Complete(output.into())),
-        Err(error) => Err(error.into()),
+        Err(mut error) => match error.take_questions() {
+            Some(questions) => Ok(wit::Outcome::InputRequired(questions.into())),
+            None => Err(error.into()),
+        },
+    }
+}
+
+impl From<Questions> for wit::InputRequest {
+    fn from(questions: Questions) -> Self {
+        let (each, state) = questions.into_parts();
+        Self {
+            requests: each
+                .into_iter()
+                .map(|(key, request)| (key, request.to_string()))
+                .collect(),
+            state,
+        }
     }
 }
 
@@ -101,7 +118,7 @@ impl From<Error> for wit::Error {
             ErrorKind::NotFound => Self::NotFound(problem(&error)),
             ErrorKind::Unavailable => Self::Unavailable(transient(&error)),
             ErrorKind::Cancelled => Self::Cancelled,
-            ErrorKind::Failed => Self::Failed(problem(&error)),
+            ErrorKind::Failed | ErrorKind::InputRequired => Self::Failed(problem(&error)),
         }
     }
 }

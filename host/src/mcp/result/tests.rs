@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::answer::{Diagnostics, SkillInfo};
+use crate::answer::{Diagnostics, SkillInfo, Wants};
 use crate::event::Usage;
 use crate::mcp::Paging;
 
@@ -29,6 +29,7 @@ fn answer(outcome: Result<Output, Error>) -> Answer {
         },
         attempts: Vec::new(),
         stale: None,
+        wants: Wants::default(),
     }
 }
 
