@@ -18,6 +18,7 @@ mod mcp_config;
 mod options;
 mod policy;
 mod process;
+mod prompt;
 mod report;
 mod run;
 mod selftest;

@@ -207,6 +207,7 @@ impl Session {
         setup.ceilings.clone_from(&self.config.ceilings);
         setup.requirements.clone_from(&self.config.requirements);
         setup.consents = Some(self.grants_file());
+        setup.asking = self.config.asking;
         setup.capacity = self.config.capacity;
         setup.paging = self.config.paging;
         setup.recovery = self.config.recovery.clone();

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::author::component;
 use super::options::{Grants, ToolchainOption, signing};
+use super::prompt::Person;
 use super::spinner::Spinner;
 use super::terminal::{labelled, note};
 use super::{ExitStatus, Session, block_on, inspect, report};
@@ -42,6 +43,9 @@ pub(super) struct Run {
     grants: Grants,
     #[command(flatten)]
     toolchain: ToolchainOption,
+    /// Ask nothing: what a skill wants and was not granted is denied
+    #[arg(long)]
+    no_input: bool,
     /// Print one JSON object: outcome, content, structured, kind, message, hint, usage, invocation, skill
     #[arg(long)]
     pub(super) json: bool,
@@ -103,7 +107,8 @@ impl Run {
         };
         let invocation =
             Invocation::local(loaded.manifest().name.clone(), tool, self.read_input(host)?)?;
-        let answer = watched(host, invocation).await;
+        let asks = !self.json && !self.no_input;
+        let answer = watched(host, invocation, asks).await;
         report::answer(&answer, self.json)
     }
 
@@ -158,14 +163,21 @@ fn read_within(source: impl Read, limit: u64) -> io::Result<Result<Input>> {
 
 /// Calls the tool; an interrupt from the keyboard cancels it, and a person at
 /// a terminal sees that it goes on.
-async fn watched(host: &Host, mut invocation: Invocation) -> crate::Answer {
+async fn watched(host: &Host, mut invocation: Invocation, asks: bool) -> crate::Answer {
     let spinner = Spinner::new("running");
     let shown = spinner.bar();
     invocation.progress = Some(Arc::new(move |progress| {
         shown.set_message(describe(&progress))
     }));
     let cancelled = invocation.cancelled.clone();
-    let call = spinner.during(host.invoke(invocation));
+    let person = asks.then(|| Person::here(spinner.bar())).flatten();
+    let call = async {
+        match person {
+            Some(person) => host.converse(invocation, &person).await,
+            None => host.invoke(invocation).await,
+        }
+    };
+    let call = spinner.during(call);
     tokio::pin!(call);
     loop {
         tokio::select! {

@@ -5,6 +5,7 @@ mod admission;
 mod audit;
 mod auth;
 mod compile;
+mod consent;
 mod development;
 mod environment;
 mod http;
@@ -34,6 +35,7 @@ pub use self::auth::AuthConfig;
 use self::auth::AuthTable;
 use self::compile::CompileTable;
 pub use self::compile::{CacheChoice, CompileConfig};
+use self::consent::ConsentTable;
 pub use self::development::Override;
 pub(crate) use self::environment::Variables;
 use self::http::HttpTable;
@@ -52,6 +54,7 @@ pub use self::trust::{DenySettings, TrustSettings};
 use self::trust::{Page, TrustTable};
 use crate::admission::capacity::Capacity;
 use crate::admission::rules::AdmissionRules;
+use crate::consent::ask::AskRules;
 use crate::error::Result;
 use crate::event::monitor::Rules;
 use crate::event::sink::SinkSettings;
@@ -82,6 +85,8 @@ pub struct Config {
     pub ceilings: BTreeMap<TrustLevel, LevelCeiling>,
     /// What is required of every skill.
     pub requirements: Requirements,
+    /// Who is asked for what was not granted.
+    pub asking: AskRules,
     /// What all calls together may take.
     pub capacity: Capacity,
     /// How large results are sent over MCP.
@@ -163,6 +168,7 @@ impl Config {
                 .map(|(level, table)| (level, table.read()))
                 .collect(),
             requirements: document.policy.read(),
+            asking: ConsentTable::read(document.consent, &page)?,
             capacity: document.capacity.read(),
             paging: document.mcp.read(&page)?,
             recovery: document.recovery.read_for_all().map_err(invalid)?,
@@ -194,6 +200,7 @@ struct Document {
     trust_level: BTreeMap<TrustLevel, LevelTable>,
     #[serde(default)]
     policy: PolicyTable,
+    consent: Option<Spanned<ConsentTable>>,
     #[serde(default)]
     capacity: CapacityTable,
     #[serde(default)]
