@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Host;
+use super::{Host, Terms};
 use crate::answer::Answer;
 use crate::consent::ask::{self, Consented, MAX_CAPABILITIES, Offer};
 use crate::error::{Kind, Result};
@@ -94,7 +94,7 @@ impl Host {
         how: &'static str,
         can: impl Fn(&Question) -> bool,
     ) -> Result<Next> {
-        let Ok(loaded) = self.registry.get(&call.skill) else {
+        let Ok(loaded) = self.current.get().skills.get(&call.skill) else {
             return Ok(Next::Done);
         };
         if call.earlier.round >= MAX_ROUNDS || call.cancelled.is_cancelled() {
@@ -136,7 +136,7 @@ impl Host {
         replies: BTreeMap<String, Value>,
     ) -> Result<Invocation> {
         let Pending { digest, asks, earlier } = pending;
-        let loaded = self.registry.get(&call.skill)?;
+        let loaded = self.current.get().skills.get(&call.skill)?;
         if *loaded.info().digest != *digest {
             return Err(refused("The skill was replaced since it asked."));
         }
@@ -195,14 +195,15 @@ impl Host {
             return None;
         }
         let (manifest, level) = (loaded.manifest(), verdict.level());
-        let ceiling = Ceiling::of(level, self.ceilings.get(&level), &self.requirements.denied);
+        let terms = self.terms();
+        let ceiling = Ceiling::of(level, terms.ceilings.get(&level), &terms.requirements.denied);
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
         let (effect, _) = self.consents.effect(&release);
-        let operator = self.policy_of(&manifest.name).grant.with(effect.capabilities());
+        let operator = terms.policy_of(&manifest.name).grant.with(effect.capabilities());
         let operator = operator.with(&call.earlier.once);
         let wishes = missing(loaded, &operator);
         let with = operator.with(wishes.iter().map(|(capability, _)| capability));
-        let would_run = policy::decide(manifest, &with, &self.limits, &ceiling).is_ok();
+        let would_run = policy::decide(manifest, &with, &terms.limits, &ceiling).is_ok();
         if wishes.is_empty() || wishes.len() > MAX_CAPABILITIES || !would_run {
             return None;
         }
@@ -261,15 +262,16 @@ impl Host {
         &self,
         loaded: &Arc<Loaded>,
         call: &Invocation,
+        terms: &Terms,
         subject: &Subject,
     ) -> Result<Arc<Loaded>> {
         if call.earlier.once.is_empty() {
             return Ok(Arc::clone(loaded));
         }
         let (manifest, verdict) = (Arc::clone(&loaded.manifest), loaded.verdict());
-        let (operator, consent) = self.granted_to(&manifest, verdict, subject)?;
+        let (operator, consent) = self.granted_to(&manifest, verdict, terms, subject)?;
         let operator = operator.with(&call.earlier.once);
-        let granted = self.grant(&manifest, verdict, &operator, Some(loaded))?;
+        let granted = self.grant(&manifest, verdict, &operator, terms, Some(loaded))?;
         Ok(Arc::new(Loaded {
             granted: Arc::new(granted),
             consent,

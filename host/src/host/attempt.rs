@@ -86,7 +86,8 @@ impl Host {
         // sign of something else.
         for _ in 0..3 {
             subject.describe(&loaded);
-            let granted = self.with_once(&loaded, invocation, subject)?;
+            let terms = Arc::clone(&whole.snapshot.terms);
+            let granted = self.with_once(&loaded, invocation, &terms, subject)?;
             let tried = self.try_call(&caller, invocation, subject, &granted, whole);
             match tried.await {
                 Ok(ended) => return Ok((loaded, ended)),
