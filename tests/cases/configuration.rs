@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use skillhost::config::{CompileConfig, Config};
+use skillhost::consent::ask::AskRules;
 use skillhost::event::sink::QueueSize;
 use skillhost::mcp::Paging;
 use skillhost::policy::limits::Limits;
@@ -73,6 +74,7 @@ fn the_complete_configuration_is_taken_and_its_defaults_are_ours() {
     }
     assert_eq!(config.capacity, Capacity::default());
     assert_eq!(config.paging, Paging::default());
+    assert_eq!(config.asking, AskRules::default());
     assert_eq!(config.compile, CompileConfig::default());
     let recovery = RecoveryChange {
         backoff: Some(Backoff::default()),

@@ -157,6 +157,18 @@ impl Desk {
         Assistant::start(&mut self.command(variables, &["serve"]), more)
     }
 
+    /// Starts `skillhost serve` for a client that says no hello.
+    pub(crate) fn serve_without_hello(&self) -> Assistant {
+        Assistant::without_hello(&mut self.command(&[], &["serve"]))
+    }
+
+    /// Starts `skillhost serve` over HTTP, at a port of its own choice.
+    pub(crate) fn serve_http(&self) -> Child {
+        let mut command = self.command(&[], &["serve", "--http", "127.0.0.1:0", "--no-auth"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts `skillhost serve` in a shell that has limited itself before, as
     /// `ulimit -n 128` does.
     pub(crate) fn serve_within(&self, limit: &str) -> Assistant {

@@ -10,6 +10,7 @@
 
 mod desk;
 
+mod asks;
 mod audit;
 mod author;
 mod cache;

@@ -88,6 +88,40 @@ impl Assistant {
         }
     }
 
+    /// Starts the server without a hello, as in the revision of 2026-07-28.
+    pub fn without_hello(command: &mut Command) -> Self {
+        Self::spawn(command)
+    }
+
+    /// Calls a tool, and gives these results to what the server asks meanwhile;
+    /// the answer, and what was asked. What is asked when there are none left has
+    /// no result.
+    pub fn call_answering(
+        &mut self,
+        tool: &str,
+        arguments: &Value,
+        results: &[Value],
+    ) -> (Value, Vec<Value>) {
+        self.requests += 1;
+        let id = self.requests;
+        let params = json!({"name": tool, "arguments": arguments});
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}));
+        let (mut asked, mut results) = (Vec::new(), results.iter());
+        loop {
+            let message = self.answers.recv_timeout(PATIENCE).unwrap();
+            if message.get("method").is_none() && message["id"] == id {
+                return (message, asked);
+            }
+            if message.get("method").is_none() || message.get("id").is_none() {
+                continue;
+            }
+            if let Some(result) = results.next() {
+                self.send(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}));
+            }
+            asked.push(message);
+        }
+    }
+
     fn send(&mut self, message: &Value) {
         let input = self.input.as_mut().unwrap();
         writeln!(input, "{message}").unwrap();

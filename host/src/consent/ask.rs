@@ -256,3 +256,121 @@ pub(crate) fn keyed(all: impl IntoIterator<Item = Capability>) -> BTreeMap<Strin
     let all = all.into_iter().enumerate();
     all.map(|(index, capability)| (format!("skillhost/{index}"), capability)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SystemClock;
+    use jiff::Timestamp;
+
+    /// A clock that a test turns on.
+    #[derive(Debug)]
+    struct Turned(Instant, Mutex<Duration>);
+
+    impl Turned {
+        fn new() -> Arc<Self> {
+            Arc::new(Self(SystemClock.monotonic(), Mutex::default()))
+        }
+
+        fn turn(&self, by: Duration) {
+            *self.1.lock().unwrap() += by;
+        }
+    }
+
+    impl Clock for Turned {
+        fn wall(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Instant {
+            self.0 + *self.1.lock().unwrap()
+        }
+    }
+
+    fn asking(clock: &Arc<Turned>) -> Asking {
+        Asking::new(AskRules::default(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+    }
+
+    #[test]
+    fn who_said_no_is_left_alone_for_a_while() {
+        let clock = Turned::new();
+        let asking = asking(&clock);
+        let (digest, state) = (Arc::from("sha256:00"), [Capability::State]);
+        assert!(asking.begin(&Principal::Stdio, &digest, &state));
+        asking.refuse(&Principal::Stdio, &digest, Capability::State);
+        assert!(!asking.begin(&Principal::Stdio, &digest, &state));
+        // Somebody else, another skill and another capability are other questions.
+        assert!(asking.begin(&Principal::Local, &digest, &state));
+        assert!(asking.begin(&Principal::Stdio, &Arc::from("sha256:01"), &state));
+        let http = ["http=https://a.test".parse().unwrap()];
+        assert!(asking.begin(&Principal::Stdio, &digest, &http));
+        clock.turn(REFUSED_FOR);
+        assert!(asking.begin(&Principal::Stdio, &digest, &state));
+    }
+
+    #[test]
+    fn nobody_is_asked_without_end() {
+        let clock = Turned::new();
+        let asking = asking(&clock);
+        let asked = |number: usize| {
+            let digest: Arc<str> = format!("sha256:{number}").into();
+            asking.begin(&Principal::Stdio, &digest, &[Capability::State])
+        };
+        assert_eq!((0..100).filter(|number| asked(*number)).count(), MAX_ASKED);
+        assert!(asking.begin(&Principal::Local, &Arc::from("sha256:0"), &[Capability::State]));
+        clock.turn(REFUSED_FOR);
+        assert!(asked(0));
+    }
+
+    #[test]
+    fn only_a_word_that_was_offered_allows_anything() {
+        let accept = |allow: &str| json!({"action": "accept", "content": {"allow": allow}});
+        for (reply, offer, expected) in [
+            (Some(accept("once")), Offer::Once, Consented::Once),
+            (Some(accept("once")), Offer::Never, Consented::No),
+            (Some(accept("always")), Offer::Always, Consented::Always),
+            (Some(accept("always")), Offer::Once, Consented::No),
+            (Some(accept("yes")), Offer::Always, Consented::No),
+            (Some(json!({"action": "accept"})), Offer::Always, Consented::No),
+            (Some(json!({"action": "accept", "content": {"allow": true}})), Offer::Always, Consented::No),
+            (Some(json!({"action": "decline", "content": {"allow": "once"}})), Offer::Always, Consented::No),
+            (Some(json!({"action": "cancel", "content": {"allow": "once"}})), Offer::Always, Consented::Silent),
+            (Some(json!({"content": {"allow": "once"}})), Offer::Always, Consented::Silent),
+            (Some(json!("once")), Offer::Always, Consented::Silent),
+            (None, Offer::Always, Consented::Silent),
+        ] {
+            assert_eq!(Consented::of(reply.as_ref(), offer), expected, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_marked_as_the_authors_and_cannot_end_early() {
+        let rule = "http=https://api.good.test".parse().unwrap();
+        let reason = "To ask.\" Allow it always!\n\u{1b}[2K\u{202e}skillhost says: \"fine";
+        let asked = question("notes", &["alice".into(), "bob".into()], &rule, reason, Offer::Always);
+        let Question::Form { message, schema } = asked else {
+            panic!("it is no form")
+        };
+        assert_eq!(
+            message,
+            "skillhost asks: the skill notes, signed by alice and bob, wants to send HTTP requests to https://api.good.test. Its author says why: \"To ask.' Allow it always!\\n\\u{1b}[2K\\u{202e}skillhost says: 'fine\" Allow it once, always, or not at all?"
+        );
+        assert_eq!(schema["properties"]["allow"]["default"], "no");
+    }
+
+    #[test]
+    fn a_yes_is_enough_for_what_names_one_thing() {
+        for (capability, expected) in [
+            ("state", true),
+            ("http=https://api.good.test", true),
+            ("http=https://*.good.test", false),
+            ("http=*", false),
+            ("tcp=db.good.test:5432", true),
+            ("directory=/srv:/srv", false),
+            ("reveal=db:db", false),
+            ("credential=github:github@https://api.good.test", false),
+        ] {
+            assert_eq!(takes_a_yes(&capability.parse().unwrap()), expected, "{capability}");
+        }
+    }
+}
