@@ -124,14 +124,15 @@ pub struct Answer {
     /// How long ago this was answered, if it is an earlier answer to the same
     /// arguments.
     pub stale: Option<Duration>,
-    pub(crate) wants: Wants,
+    /// What would let it go on, if it ended without an answer.
+    pub wants: Wants,
 }
 
 /// What would let a call go on that ended without an answer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wants {
+pub struct Wants {
     /// What the skill asks.
-    pub(crate) questions: Option<Questions>,
+    pub questions: Option<Questions>,
 }
 
 impl Answer {

@@ -30,6 +30,7 @@ fn answer(outcome: Result<(), Kind>) -> Answer {
         diagnostics: skillhost::answer::Diagnostics::default(),
         attempts: Vec::new(),
         stale: None,
+        wants: skillhost::answer::Wants::default(),
     }
 }
 
