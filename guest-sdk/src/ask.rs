@@ -71,7 +71,9 @@ impl<T> Reply<T> {
     pub fn accepted(self) -> Result<T> {
         match self {
             Self::Accepted(values) => Ok(values),
-            Self::Declined => Err(Error::denied("The person who was asked declined.").code("declined")),
+            Self::Declined => {
+                Err(Error::denied("The person who was asked declined.").code("declined"))
+            }
             Self::Cancelled => {
                 Err(Error::denied("The person who was asked gave no answer.").code("cancelled"))
             }
@@ -304,7 +306,9 @@ impl Replies {
     /// As [`form`](Self::form).
     pub fn model(&self, key: &str) -> Result<String> {
         let answer: Value = self.json(key)?;
-        let text = answer.pointer("/content/text").or_else(|| answer.pointer("/content/0/text"));
+        let text = answer
+            .pointer("/content/text")
+            .or_else(|| answer.pointer("/content/0/text"));
         match text.and_then(Value::as_str) {
             Some(text) => Ok(text.to_owned()),
             None => Err(no_answer(key, "it holds no text")),

@@ -47,7 +47,7 @@ pub mod time;
 pub use admission::capacity::Capacity;
 pub use answer::Answer;
 pub use error::{Error, Kind, Result};
-pub use host::{Host, Setup, SkillPolicy, Terms};
+pub use host::{FirstLoad, Host, Setup, SkillPolicy, Terms};
 pub use invocation::Invocation;
 pub use registry::Loaded;
 pub use sandbox::network::gateway::OwnListener;

@@ -24,7 +24,9 @@ fn accept(content: Value) -> Value {
 /// The next round of a call, with one reply.
 async fn answered(bench: &Bench, tool: &str, replies: &[(&str, Value)]) -> Called {
     let (_, questions) = asked(bench, tool, json!({})).await;
-    let replies = replies.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+    let replies = replies
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()));
     let replies: BTreeMap<String, Value> = replies.collect();
     let mut call = invocation(GUEST, tool, json!({}));
     call.earlier = call.earlier.answered(&questions, &replies);
@@ -50,11 +52,20 @@ pub(crate) async fn asks_name() {
     );
     for (reply, expected) in [
         (accept(json!({"name": "Ada"})), "Hello, Ada!"),
-        (accept(json!({"name": "Ada", "times": 2, "more": "x"})), "Hello, Ada! Hello, Ada!"),
+        (
+            accept(json!({"name": "Ada", "times": 2, "more": "x"})),
+            "Hello, Ada! Hello, Ada!",
+        ),
         (json!({"action": "decline"}), "Hello, stranger!"),
-        (json!({"action": "cancel", "content": {"name": "x"}}), "Is there anybody?"),
+        (
+            json!({"action": "cancel", "content": {"name": "x"}}),
+            "Is there anybody?",
+        ),
     ] {
-        assert_eq!(answered(&bench, "greet", &[("person", reply)]).await.text(), expected);
+        assert_eq!(
+            answered(&bench, "greet", &[("person", reply)]).await.text(),
+            expected
+        );
     }
 }
 
@@ -90,14 +101,21 @@ async fn a_skill_has_what_was_answered_in_all_rounds_and_what_it_kept() {
     ]);
     let mut call = invocation(GUEST, "twice", json!({}));
     call.earlier = call.earlier.answered(&first, &yes);
-    assert_eq!(call.earlier.answers.len(), 1, "only what was asked is answered");
+    assert_eq!(
+        call.earlier.answers.len(),
+        1,
+        "only what was asked is answered"
+    );
     let called = bench.attack(call.clone()).await;
     let second = called.answer.questions().unwrap();
     assert_eq!(second.each.keys().collect::<Vec<_>>(), ["second"]);
     let mut last = invocation(GUEST, "twice", json!({}));
     last.earlier = call.earlier.answered(second, &yes);
     let text = bench.attack(last).await.text();
-    assert!(text.ends_with("after 2") && text.contains("true") && text.contains("false"), "{text}");
+    assert!(
+        text.ends_with("after 2") && text.contains("true") && text.contains("false"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -112,21 +130,45 @@ async fn what_may_not_be_asked_is_a_failure_of_the_skill() {
         (&*"x".repeat(1001), form(json!({"a": text}))),
         ("Go on?", form(json!({}))),
         ("Go on?", form(many.into())),
-        ("Go on?", form(json!({"a": {"type": "object", "properties": {"b": text}}}))),
-        ("Go on?", form(json!({"a": {"type": "array", "items": text}}))),
-        ("Go on?", form(json!({"a": {"type": "string", "pattern": "^(a+)+$"}}))),
-        ("Go on?", form(json!({"a": {"type": "string", "format": "password"}}))),
-        ("Go on?", form(json!({"a": {"$ref": "https://good.test/schema"}}))),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "object", "properties": {"b": text}}})),
+        ),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "array", "items": text}})),
+        ),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "string", "pattern": "^(a+)+$"}})),
+        ),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "string", "format": "password"}})),
+        ),
+        (
+            "Go on?",
+            form(json!({"a": {"$ref": "https://good.test/schema"}})),
+        ),
         ("Go on?", form(json!({"a\u{202e}b": text}))),
-        ("Go on?", form(json!({"a": {"type": "string", "enum": ["a\u{200b}"]}}))),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "string", "enum": ["a\u{200b}"]}})),
+        ),
         ("Go on?", form(json!({"a": {"type": "string", "enum": []}}))),
         ("Go on?", "[]".to_owned()),
         ("Go on?", json!({"type": "string"}).to_string()),
         // A form asks for no secret (MCP, Elicitation).
         ("Go on?", form(json!({"password": text}))),
         ("Go on?", form(json!({"api_key": text}))),
-        ("Go on?", form(json!({"a": {"type": "string", "title": "Your PIN or Passphrase"}}))),
-        ("Go on?", form(json!({"a": {"type": "string", "description": "the access-token"}}))),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "string", "title": "Your PIN or Passphrase"}})),
+        ),
+        (
+            "Go on?",
+            form(json!({"a": {"type": "string", "description": "the access-token"}})),
+        ),
         ("Enter your password.", form(json!({"a": text}))),
     ] {
         let input = json!({"message": message, "schema": schema});
@@ -147,7 +189,10 @@ async fn a_question_steers_no_screen_and_a_yes_may_be_about_a_secret() {
     let Question::Form { message, schema } = &questions.each["any"] else {
         panic!("{questions:?}")
     };
-    assert_eq!(message, "Reset the password?  skillhost says:\\u{1b}[31m \\u{200b}fine");
+    assert_eq!(
+        message,
+        "Reset the password?  skillhost says:\\u{1b}[31m \\u{200b}fine"
+    );
     assert_eq!(schema["properties"]["yes"]["title"], "Reset\\u{1b}[2Jit");
 }
 
@@ -158,10 +203,16 @@ async fn a_skill_asks_no_more_than_a_host_passes_on() {
     assert_eq!(questions.each.len(), 8);
     for (questions, state) in [(9, 0), (1, 32769)] {
         let input = json!({"questions": questions, "state": state});
-        bench.call(GUEST, "too-much", input).await.expect(Kind::OutputLimit, &[]);
+        bench
+            .call(GUEST, "too-much", input)
+            .await
+            .expect(Kind::OutputLimit, &[]);
     }
     let input = json!({"questions": 0, "state": 1});
-    bench.call(GUEST, "too-much", input).await.expect(Kind::InvalidOutput, &[]);
+    bench
+        .call(GUEST, "too-much", input)
+        .await
+        .expect(Kind::InvalidOutput, &[]);
     assert_eq!(MAX_ROUNDS, 8);
 }
 
@@ -171,17 +222,31 @@ async fn a_human_is_sent_only_to_where_the_skill_may_go() {
     let away = json!({"url": "https://good.test/sign-in?state=1"});
     let called = bench.call(GUEST, "visit", away.clone()).await;
     called.expect(Kind::Denied, &[]);
-    assert!(called.hint().contains("http=https://good.test"), "{}", called.hint());
+    assert!(
+        called.hint().contains("http=https://good.test"),
+        "{}",
+        called.hint()
+    );
     let bench = Bench::with(|setup| {
-        grant(setup, GUEST).http.push("https://good.test".parse().unwrap());
+        grant(setup, GUEST)
+            .http
+            .push("https://good.test".parse().unwrap());
     });
     let (_, questions) = asked(&bench, "visit", away).await;
-    assert!(matches!(&questions.each["visit"], Question::Url { url, .. } if url.starts_with("https://good.test/")));
+    assert!(
+        matches!(&questions.each["visit"], Question::Url { url, .. } if url.starts_with("https://good.test/"))
+    );
     for url in ["https://evil.test/", "https://good.test.evil.test/"] {
         let called = bench.call(GUEST, "visit", json!({"url": url})).await;
         called.expect(Kind::Denied, &[]);
     }
-    for url in ["http://good.test/", "javascript:alert(1)", "https://good.test@evil.test/", "https://good.test/\u{202e}", ""] {
+    for url in [
+        "http://good.test/",
+        "javascript:alert(1)",
+        "https://good.test@evil.test/",
+        "https://good.test/\u{202e}",
+        "",
+    ] {
         let called = bench.call(GUEST, "visit", json!({"url": url})).await;
         called.expect(Kind::InvalidOutput, &[]);
     }

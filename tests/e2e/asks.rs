@@ -24,8 +24,10 @@ fn desk(consent: &str) -> Desk {
     fs::create_dir_all(desk.path("data/skillhost/skills")).unwrap();
     desk.component("data/skillhost/skills/asks-name", &pack::rust("asks_name"));
     let source = Source {
-        capabilities: serde_json::from_value(json!({"state": {"reason": "To remember\u{1b}[2J \"it\"."}}))
-            .unwrap(),
+        capabilities: serde_json::from_value(
+            json!({"state": {"reason": "To remember\u{1b}[2J \"it\"."}}),
+        )
+        .unwrap(),
         ..pack::plain_source("notes")
     };
     let notes = pack::with_manifest(&guests::text("honest"), source);
@@ -65,12 +67,19 @@ fn a_client_of_2025_is_asked_while_its_call_waits() {
         asked[0]["params"]["message"],
         "The skill asks-name asks: What is your name?"
     );
-    assert_eq!(asked[0]["params"]["requestedSchema"]["required"], json!(["name"]));
+    assert_eq!(
+        asked[0]["params"]["requestedSchema"]["required"],
+        json!(["name"])
+    );
     let (answer, _) = assistant.call_answering(GREET, &json!({}), &[json!({"action": "decline"})]);
     assert_eq!(text(&answer), "Hello, stranger!");
     let yes = accept(&json!({"yes": true}));
     let (answer, asked) = assistant.call_answering("asks-name_endless", &json!({}), &vec![yes; 20]);
-    assert_eq!((asked.len(), &answer["result"]["isError"]), (8, &json!(true)), "{answer}");
+    assert_eq!(
+        (asked.len(), &answer["result"]["isError"]),
+        (8, &json!(true)),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -79,9 +88,15 @@ fn a_client_that_cannot_be_asked_is_told_so() {
     let mut assistant = desk.serve(&[], &json!({}));
     let answer = assistant.call(GREET, &json!({}));
     assert_eq!(answer["result"]["isError"], true);
-    assert!(text(&answer).contains("nobody can be asked here"), "{answer}");
+    assert!(
+        text(&answer).contains("nobody can be asked here"),
+        "{answer}"
+    );
     let denied = assistant.call(NOTES, &json!({}));
-    assert!(text(&denied).contains("skillhost grant notes state"), "{denied}");
+    assert!(
+        text(&denied).contains("skillhost grant notes state"),
+        "{denied}"
+    );
     drop(assistant);
     assert_eq!(events(&desk, "consent.asked"), Vec::<Value>::new());
 }
@@ -93,7 +108,11 @@ fn who_gives_no_answer_in_time_has_given_none() {
     let (answer, asked) = assistant.call_answering(GREET, &json!({}), &[]);
     assert_eq!((text(&answer), asked.len()), ("Is there anybody?", 1));
     let (answer, asked) = assistant.call_answering(NOTES, &json!({}), &[]);
-    assert_eq!((&answer["result"]["isError"], asked.len()), (&json!(true), 1), "{answer}");
+    assert_eq!(
+        (&answer["result"]["isError"], asked.len()),
+        (&json!(true), 1),
+        "{answer}"
+    );
     drop(assistant);
     assert_eq!(events(&desk, "consent.answered")[0]["answer"], "none");
 }
@@ -111,21 +130,41 @@ fn a_right_is_given_once_and_only_for_the_call() {
         "skillhost asks: the skill notes, signed by local, wants to keep something from call to call. Its author says why: \"To remember\\u{1b}[2J 'it'.\" Allow it for this call, or not at all?"
     );
     let allow = &params["requestedSchema"]["properties"]["allow"];
-    assert_eq!((&allow["enum"], &allow["default"]), (&json!(["no", "once"]), &json!("no")));
+    assert_eq!(
+        (&allow["enum"], &allow["default"]),
+        (&json!(["no", "once"]), &json!("no"))
+    );
     // The next call is asked for again, and a word that was not offered is a no.
     let always = accept(&json!({"allow": "always"}));
     let (denied, asked) = assistant.call_answering(NOTES, &json!({}), &[always]);
-    assert_eq!((&denied["result"]["isError"], asked.len()), (&json!(true), 1), "{denied}");
+    assert_eq!(
+        (&denied["result"]["isError"], asked.len()),
+        (&json!(true), 1),
+        "{denied}"
+    );
     // Who said no is not asked again at once.
     let (denied, asked) = assistant.call_answering(NOTES, &json!({}), &[]);
-    assert_eq!((&denied["result"]["isError"], asked.len()), (&json!(true), 0), "{denied}");
+    assert_eq!(
+        (&denied["result"]["isError"], asked.len()),
+        (&json!(true), 0),
+        "{denied}"
+    );
     drop(assistant);
     assert!(!desk.path("config/skillhost/grants.json").exists());
     let asked = events(&desk, "consent.asked");
-    assert_eq!((&asked[0]["capability"], &asked[0]["how"]), (&json!("state"), &json!("elicitation")));
-    assert_eq!((&asked[0]["skill"], &asked[0]["principal"]), (&json!("notes"), &json!("stdio")));
+    assert_eq!(
+        (&asked[0]["capability"], &asked[0]["how"]),
+        (&json!("state"), &json!("elicitation"))
+    );
+    assert_eq!(
+        (&asked[0]["skill"], &asked[0]["principal"]),
+        (&json!("notes"), &json!("stdio"))
+    );
     let answers = events(&desk, "consent.answered");
-    let answers: Vec<_> = answers.iter().map(|event| event["answer"].as_str().unwrap()).collect();
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|event| event["answer"].as_str().unwrap())
+        .collect();
     assert_eq!(answers, ["once", "no"]);
     assert_eq!(events(&desk, "policy.denied").len(), 3);
 }
@@ -142,7 +181,10 @@ fn a_right_that_is_given_for_good_is_a_grant_like_any_other() {
     drop(assistant);
     let given = &events(&desk, "grant.given")[0];
     assert_eq!(given["capability"], "state");
-    assert!(given["by"].as_str().unwrap().ends_with("asked as stdio"), "{given}");
+    assert!(
+        given["by"].as_str().unwrap().ends_with("asked as stdio"),
+        "{given}"
+    );
     let shown = desk.skillhost(&["permissions", "notes", "--json"]).json();
     assert_eq!(shown["wants"][0]["granted"][0]["from"], "skillhost grant");
     desk.skillhost(&["revoke", "notes", "state"]).code(0);
@@ -158,7 +200,11 @@ fn nobody_is_asked_for_what_the_operator_denies_or_does_not_want_asked() {
         let desk = desk(consent);
         let mut assistant = assistant(&desk);
         let (denied, asked) = assistant.call_answering(NOTES, &json!({}), &[]);
-        assert_eq!((&denied["result"]["isError"], asked.len()), (&json!(true), 0), "{denied}");
+        assert_eq!(
+            (&denied["result"]["isError"], asked.len()),
+            (&json!(true), 0),
+            "{denied}"
+        );
     }
 }
 
@@ -198,14 +244,22 @@ impl Client {
 
     /// With a client that takes forms.
     fn ask(&mut self, tool: &str, more: &Value) -> Value {
-        self.call(tool, &json!({}), &json!({"elicitation": {"form": {}}}), more)
+        self.call(
+            tool,
+            &json!({}),
+            &json!({"elicitation": {"form": {}}}),
+            more,
+        )
     }
 
     /// Answers what was asked.
     fn answer(&mut self, tool: &str, asked: &Value, responses: &Value) -> Value {
         let state = &asked["result"]["requestState"];
         assert!(state.is_string(), "{asked}");
-        self.ask(tool, &json!({"requestState": state, "inputResponses": responses}))
+        self.ask(
+            tool,
+            &json!({"requestState": state, "inputResponses": responses}),
+        )
     }
 }
 
@@ -219,7 +273,8 @@ impl Drop for Client {
 }
 
 fn post(address: SocketAddr, tool: &str, params: &Value) -> Value {
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let body =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
@@ -236,7 +291,10 @@ fn post(address: SocketAddr, tool: &str, params: &Value) -> Value {
 }
 
 fn both(desk: &Desk) -> [Client; 2] {
-    [Client::Stdio(desk.serve_without_hello()), Client::http(desk)]
+    [
+        Client::Stdio(desk.serve_without_hello()),
+        Client::http(desk),
+    ]
 }
 
 #[test]
@@ -251,13 +309,23 @@ fn a_client_of_2026_calls_again_with_answers_and_state() {
             request["params"]["message"],
             "The skill asks-name asks: What is your name?"
         );
-        let answer = client.answer(GREET, &asked, &json!({"person": accept(&json!({"name": "Ada"}))}));
-        assert_eq!((text(&answer), &answer["result"]["resultType"]), ("Hello, Ada!", &json!("complete")));
+        let answer = client.answer(
+            GREET,
+            &asked,
+            &json!({"person": accept(&json!({"name": "Ada"}))}),
+        );
+        assert_eq!(
+            (text(&answer), &answer["result"]["resultType"]),
+            ("Hello, Ada!", &json!("complete"))
+        );
         // Two rounds, and an answer of the first is there in the second.
         let first = client.ask("asks-name_twice", &json!({}));
         let yes = accept(&json!({"yes": true}));
         let second = client.answer("asks-name_twice", &first, &json!({"first": yes}));
-        assert_ne!(first["result"]["requestState"], second["result"]["requestState"]);
+        assert_ne!(
+            first["result"]["requestState"],
+            second["result"]["requestState"]
+        );
         let answer = client.answer("asks-name_twice", &second, &json!({"second": yes}));
         assert!(text(&answer).ends_with("after 2"), "{answer}");
     }
@@ -296,27 +364,55 @@ fn m18_a_state_is_for_one_caller_one_tool_the_same_arguments_and_one_use() {
     let last = tampered.pop().unwrap();
     tampered.push(if last == 'A' { 'B' } else { 'A' });
     let middle = format!("{}{}", &sealed[..40], sealed[40..].replacen('A', "B", 1));
-    for wrong in [tampered, format!("{sealed}-TAMPERED"), middle, String::new(), "x".repeat(600_000)] {
+    for wrong in [
+        tampered,
+        format!("{sealed}-TAMPERED"),
+        middle,
+        String::new(),
+        "x".repeat(600_000),
+    ] {
         if wrong != sealed {
             let refused = http.ask(GREET, &with(&wrong));
             assert_eq!(refused["error"]["code"], -32602, "{refused}");
         }
     }
     let refused = stdio.ask(GREET, &with(&sealed));
-    assert_eq!(refused["error"]["code"], -32602, "another caller and another host: {refused}");
+    assert_eq!(
+        refused["error"]["code"], -32602,
+        "another caller and another host: {refused}"
+    );
     let refused = http.ask("asks-name_twice", &with(&sealed));
     assert_eq!(refused["error"]["code"], -32602, "another tool: {refused}");
-    let refused = http.call(GREET, &json!({"greeting": "Go"}), &capabilities, &with(&sealed));
-    assert_eq!(refused["error"]["code"], -32602, "other arguments: {refused}");
+    let refused = http.call(
+        GREET,
+        &json!({"greeting": "Go"}),
+        &capabilities,
+        &with(&sealed),
+    );
+    assert_eq!(
+        refused["error"]["code"], -32602,
+        "other arguments: {refused}"
+    );
     assert_eq!(text(&http.ask(GREET, &with(&sealed))), "Hello, Ada!");
     let refused = http.ask(GREET, &with(&sealed));
     assert_eq!(refused["error"]["code"], -32602, "twice: {refused}");
-    assert!(refused["error"]["message"].as_str().unwrap().contains("used before"));
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("used before")
+    );
 
     let sealed = state(&http.ask(GREET, &json!({})));
     std::thread::sleep(std::time::Duration::from_millis(2100));
     let refused = http.ask(GREET, &with(&sealed));
-    assert!(refused["error"]["message"].as_str().unwrap().contains("time"), "{refused}");
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("time"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -334,8 +430,14 @@ fn a_client_is_asked_only_what_it_says_that_it_can_ask() {
         let everybody = "asks-name_everybody";
         for (capabilities, expected) in [
             (json!({"sampling": {}}), &["model"][..]),
-            (json!({"roots": {}, "elicitation": {}}), &["person", "roots"]),
-            (json!({"elicitation": {"url": {}}, "sampling": {}}), &["model"]),
+            (
+                json!({"roots": {}, "elicitation": {}}),
+                &["person", "roots"],
+            ),
+            (
+                json!({"elicitation": {"url": {}}, "sampling": {}}),
+                &["model"],
+            ),
         ] {
             let asked = client.call(everybody, &json!({}), &capabilities, &json!({}));
             assert_eq!(keys(&asked), expected, "{capabilities}");
@@ -347,9 +449,13 @@ fn a_client_is_asked_only_what_it_says_that_it_can_ask() {
             "person": accept(&json!({})), "model": said,
             "roots": {"roots": [{"uri": "file:///work"}]},
         });
-        let more = json!({"requestState": asked["result"]["requestState"], "inputResponses": responses});
+        let more =
+            json!({"requestState": asked["result"]["requestState"], "inputResponses": responses});
         let answer = client.call(everybody, &json!({}), &all, &more);
-        assert!(text(&answer).starts_with("Paris ") && text(&answer).contains("file:///work"), "{answer}");
+        assert!(
+            text(&answer).starts_with("Paris ") && text(&answer).contains("file:///work"),
+            "{answer}"
+        );
     }
 }
 
@@ -362,7 +468,11 @@ fn over_http_a_human_is_asked_only_if_the_operator_says_so() {
     let desk = desk("[consent]\nask-over-http = \"once\"\n");
     let mut client = Client::http(&desk);
     let asked = client.ask(NOTES, &json!({}));
-    let answer = client.answer(NOTES, &asked, &json!({"skillhost/0": accept(&json!({"allow": "once"}))}));
+    let answer = client.answer(
+        NOTES,
+        &asked,
+        &json!({"skillhost/0": accept(&json!({"allow": "once"}))}),
+    );
     assert_eq!(text(&answer), "hello");
     let asked = client.ask(NOTES, &json!({}));
     let always = accept(&json!({"allow": "always"}));
@@ -371,7 +481,10 @@ fn over_http_a_human_is_asked_only_if_the_operator_says_so() {
     drop(client);
     let answers = events(&desk, "consent.answered");
     assert_eq!(answers[0]["principal"], "loopback");
-    assert_eq!((&answers[0]["answer"], &answers[1]["answer"]), (&json!("once"), &json!("no")));
+    assert_eq!(
+        (&answers[0]["answer"], &answers[1]["answer"]),
+        (&json!("once"), &json!("no"))
+    );
 }
 
 #[test]

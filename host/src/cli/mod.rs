@@ -29,6 +29,7 @@ mod suspend;
 mod terminal;
 mod trust;
 mod verify;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -133,6 +133,7 @@ impl Session {
             root: Some(self.places.trusted_root()),
             lock: None,
             memory: None,
+            config_is_followed: false,
         })
     }
 

@@ -66,7 +66,8 @@ impl Terminal for Standard {
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = io::Read::take(io::stdin().lock(), MAX_LINE).read_line(&mut line);
-        read.is_ok_and(|count| count > 0).then(|| line.trim().to_owned())
+        read.is_ok_and(|count| count > 0)
+            .then(|| line.trim().to_owned())
     }
 }
 
@@ -157,7 +158,9 @@ fn value(terminal: &mut impl Terminal, name: &str, field: &Value, required: bool
 fn prompt(name: &str, field: &Value, choices: &[String], required: bool) -> String {
     let text = |key: &str| field.get(key).and_then(Value::as_str);
     let title = text("title").unwrap_or(name);
-    let described = text("description").map(|it| format!(" ({it})")).unwrap_or_default();
+    let described = text("description")
+        .map(|it| format!(" ({it})"))
+        .unwrap_or_default();
     let choice = if choices.is_empty() {
         match text("type") {
             Some("boolean") => " [yes/no]".to_owned(),
@@ -178,9 +181,15 @@ fn prompt(name: &str, field: &Value, choices: &[String], required: bool) -> Stri
 fn choices(field: &Value) -> Vec<String> {
     let place = field.get("items").unwrap_or(field);
     let plain = place.get("enum").and_then(Value::as_array);
-    let titled = place.get("oneOf").or_else(|| place.get("anyOf")).and_then(Value::as_array);
+    let titled = place
+        .get("oneOf")
+        .or_else(|| place.get("anyOf"))
+        .and_then(Value::as_array);
     let plain = plain.into_iter().flatten().filter_map(Value::as_str);
-    let titled = titled.into_iter().flatten().filter_map(|it| it.get("const")?.as_str());
+    let titled = titled
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.get("const")?.as_str());
     plain.chain(titled).map(str::to_owned).collect()
 }
 
@@ -189,7 +198,9 @@ fn read(field: &Value, choices: &[String], line: &str) -> Option<Value> {
     let chosen = |text: &str| {
         let text = text.trim().to_lowercase();
         let exact = choices.iter().find(|it| it.to_lowercase() == text);
-        let mut begun = choices.iter().filter(|it| it.to_lowercase().starts_with(&text));
+        let mut begun = choices
+            .iter()
+            .filter(|it| it.to_lowercase().starts_with(&text));
         let only = begun.next().filter(|_| begun.next().is_none());
         exact.or(only).filter(|_| !text.is_empty()).cloned()
     };
@@ -259,7 +270,10 @@ mod tests {
             (&["yes", "o"], json!("once")),
         ] {
             let (answer, shown) = typed(lines, &consent());
-            assert_eq!(answer, json!({"action": "accept", "content": {"allow": expected}}));
+            assert_eq!(
+                answer,
+                json!({"action": "accept", "content": {"allow": expected}})
+            );
             assert!(shown.contains("[no/once/always], Enter for no"), "{shown}");
         }
     }
@@ -268,7 +282,10 @@ mod tests {
     fn who_is_gone_or_types_something_else_has_not_agreed() {
         assert_eq!(typed(&[], &consent()).0, json!({"action": "cancel"}));
         assert_eq!(typed(&["-"], &consent()).0, json!({"action": "decline"}));
-        assert_eq!(typed(&["y", "ok", "sure"], &consent()).0, json!({"action": "decline"}));
+        assert_eq!(
+            typed(&["y", "ok", "sure"], &consent()).0,
+            json!({"action": "decline"})
+        );
     }
 
     #[test]
@@ -286,12 +303,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_model_is_nobody_at_a_terminal() {
-        let terminal = Scripted { lines: ["o"].into(), shown: String::new() };
+        let terminal = Scripted {
+            lines: ["o"].into(),
+            shown: String::new(),
+        };
         let person = Person::at(terminal, ProgressBar::hidden());
         assert!(!person.can(&Question::Roots {}));
-        assert!(!person.can(&Question::Model { params: Value::Null }));
+        assert!(!person.can(&Question::Model {
+            params: Value::Null
+        }));
         let request = json!({"params": {"message": "Really?", "requestedSchema": consent()}});
-        let answers = person.ask(BTreeMap::from([("a".to_owned(), request)])).await;
+        let answers = person
+            .ask(BTreeMap::from([("a".to_owned(), request)]))
+            .await;
         assert_eq!(answers["a"]["content"]["allow"], "once");
     }
 }

@@ -7,21 +7,27 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinError;
 
 use super::terminal::{labelled, note};
-use super::{ExitStatus, Session, block_on, list};
+use super::watch::Follower;
+use super::{ExitStatus, Session, block_on};
 use crate::error::{Error, Kind, Result};
 use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
-use crate::manifest::text::one_line;
 use crate::mcp::{ADDRESS, Authenticate, Exposure, NoAuthentication, Stop, serve_http};
 use crate::metrics::Endpoint;
 use crate::registry::Loaded;
+use crate::trust::TrustFiles;
 
 /// How long sinks have for what waits at the end: clients wait about two seconds
 /// before they kill a server.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// So long the first skills have before clients are answered. Whoever has few of
+/// them, or code in the cache, serves all from the beginning.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server, or over HTTP
 #[derive(Debug, Args)]
@@ -36,7 +42,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {
-        let mut setup = session.setup(session.trust()?, Durability::Fsync)?;
+        let trust = TrustFiles {
+            config_is_followed: true,
+            ..session.trust()?
+        };
+        let mut setup = session.setup(trust, Durability::Fsync)?;
         let front = self.front(session, setup.danger_override.is_granted())?;
         // An assistant may never read standard error.
         setup.sinks = vec![Box::new(StderrSink::detached(Severity::Warning))];
@@ -46,16 +56,38 @@ impl Serve {
                 Some(settings) => Some(Endpoint::open(&host, settings).await?),
                 None => None,
             };
-            load(&host, session).await?;
-            match front {
-                None => crate::mcp::serve_stdio(Arc::clone(&host)).await,
-                Some(front) => over_http(&host, session, front).await,
+            let follower = Follower::new(&host, session)?;
+            let loading = host.begin_loading();
+            let mut following = tokio::spawn(follower.follow(loading));
+            tokio::select! {
+                failed = &mut following => return ended(failed),
+                _ = host.until_ready(HEAD_START) => {}
+            }
+            let serving = async {
+                match front {
+                    None => crate::mcp::serve_stdio(Arc::clone(&host)).await,
+                    Some(front) => over_http(&host, session, front).await,
+                }
+            };
+            tokio::select! {
+                served = serving => served,
+                failed = following => ended(failed),
             }
         });
         host.close(FLUSH);
         served??;
         Ok(ExitStatus::Ok)
     }
+}
+
+/// Following ends only when nothing can be served.
+fn ended(following: std::result::Result<Result<()>, JoinError>) -> Result<()> {
+    following.unwrap_or_else(|cause| {
+        Err(
+            Error::new(Kind::Internal, "The host no longer follows its files.")
+                .with_internal(cause),
+        )
+    })
 }
 
 /// Where HTTP is served, and whether callers prove who they are.
@@ -124,7 +156,8 @@ async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<
     .await
 }
 
-fn serving(loaded: &Loaded) {
+/// Says that a skill is served.
+pub(super) fn serving(loaded: &Loaded) {
     let manifest = loaded.manifest();
     note(&format!("serving {} {}", manifest.name, manifest.version));
     for tool in loaded.blocked_tools() {
@@ -137,34 +170,4 @@ fn serving(loaded: &Loaded) {
             ),
         );
     }
-}
-
-/// Loads every installed skill. One that is refused is told and left out; the
-/// others serve.
-async fn load(host: &Host, session: &Session) -> Result<()> {
-    let folder = session.skills_folder();
-    for path in list::components(&folder)? {
-        match host.load(&path).await {
-            Ok(loaded) => serving(&loaded),
-            Err(error) if error.kind() == Kind::AuditUnavailable => return Err(error),
-            Err(error) => {
-                labelled(
-                    "error",
-                    AnsiColor::Red,
-                    &one_line(&format!("{} is left out: {error}", path.display()), 1000),
-                );
-            }
-        }
-    }
-    for unknown in host.unknown_fallbacks() {
-        labelled("warning", AnsiColor::Yellow, &one_line(&unknown, 1000));
-    }
-    if host.skills().is_empty() {
-        return Err(Error::new(
-            Kind::ConfigInvalid,
-            format!("There is no skill to serve in {}.", folder.display()),
-        )
-        .with_hint("Install one with `skillhost build FOLDER --install`."));
-    }
-    Ok(())
 }

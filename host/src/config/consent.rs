@@ -30,9 +30,16 @@ impl ConsentTable {
             return Ok(default);
         };
         let at = table.span().start;
-        let Self { ask, ask_over_http, wait } = table.into_inner();
+        let Self {
+            ask,
+            ask_over_http,
+            wait,
+        } = table.into_inner();
         // A grant for good is for all callers: one of them must not give it.
-        if let Some(http) = ask_over_http.as_ref().filter(|it| *it.get_ref() == Offer::Always) {
+        if let Some(http) = ask_over_http
+            .as_ref()
+            .filter(|it| *it.get_ref() == Offer::Always)
+        {
             return Err(page.invalid_at(
                 http.span().start,
                 "who calls over HTTP could grant for every other caller; `ask-over-http` is \"never\" or \"once\"",

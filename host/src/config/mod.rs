@@ -123,10 +123,20 @@ impl Config {
     /// `ConfigInvalid` with file, line and what would be right;
     /// `ConfigInsecure` if others may write the file.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::parse(&Self::text(path)?, path)
+    }
+
+    /// The text of a configuration; that of an absent file is empty.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if it cannot be read, `ConfigInsecure` if others may write
+    /// it.
+    pub(crate) fn text(path: &Path) -> Result<String> {
         match read_trusted(path, MAX_CONFIG) {
-            Ok(text) => Self::parse(&text, path),
+            Ok(text) => Ok(text),
             Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
-                Ok(Self::default())
+                Ok(String::new())
             }
             Err(unreadable) => Err(unreadable.into_error("configuration", path)),
         }

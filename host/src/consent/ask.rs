@@ -156,7 +156,12 @@ impl Asking {
     }
 
     /// Whether somebody may be asked for these now; if so, that counts.
-    pub(crate) fn begin(&self, principal: &Principal, digest: &Arc<str>, all: &[Capability]) -> bool {
+    pub(crate) fn begin(
+        &self,
+        principal: &Principal,
+        digest: &Arc<str>,
+        all: &[Capability],
+    ) -> bool {
         let mut memory = self.memory();
         let refused = |capability: &Capability| {
             let is_it = |(_, it): &(Instant, Subject)| {
@@ -214,7 +219,10 @@ pub(crate) fn question(
     let signers: Vec<&str> = signers.iter().map(|it| &**it).collect();
     let reason = one_line(&reason.replace('"', "'"), MAX_REASON);
     let (answers, allow) = match offer {
-        Offer::Always => (json!(["no", "once", "always"]), "once, always, or not at all"),
+        Offer::Always => (
+            json!(["no", "once", "always"]),
+            "once, always, or not at all",
+        ),
         Offer::Once | Offer::Never => (json!(["no", "once"]), "for this call, or not at all"),
     };
     let message = format!(
@@ -254,7 +262,8 @@ pub(crate) const fn takes_a_yes(capability: &Capability) -> bool {
 /// a `/`.
 pub(crate) fn keyed(all: impl IntoIterator<Item = Capability>) -> BTreeMap<String, Capability> {
     let all = all.into_iter().enumerate();
-    all.map(|(index, capability)| (format!("skillhost/{index}"), capability)).collect()
+    all.map(|(index, capability)| (format!("skillhost/{index}"), capability))
+        .collect()
 }
 
 #[cfg(test)]
@@ -317,7 +326,11 @@ mod tests {
             asking.begin(&Principal::Stdio, &digest, &[Capability::State])
         };
         assert_eq!((0..100).filter(|number| asked(*number)).count(), MAX_ASKED);
-        assert!(asking.begin(&Principal::Local, &Arc::from("sha256:0"), &[Capability::State]));
+        assert!(asking.begin(
+            &Principal::Local,
+            &Arc::from("sha256:0"),
+            &[Capability::State]
+        ));
         clock.turn(REFUSED_FOR);
         assert!(asked(0));
     }
@@ -331,11 +344,31 @@ mod tests {
             (Some(accept("always")), Offer::Always, Consented::Always),
             (Some(accept("always")), Offer::Once, Consented::No),
             (Some(accept("yes")), Offer::Always, Consented::No),
-            (Some(json!({"action": "accept"})), Offer::Always, Consented::No),
-            (Some(json!({"action": "accept", "content": {"allow": true}})), Offer::Always, Consented::No),
-            (Some(json!({"action": "decline", "content": {"allow": "once"}})), Offer::Always, Consented::No),
-            (Some(json!({"action": "cancel", "content": {"allow": "once"}})), Offer::Always, Consented::Silent),
-            (Some(json!({"content": {"allow": "once"}})), Offer::Always, Consented::Silent),
+            (
+                Some(json!({"action": "accept"})),
+                Offer::Always,
+                Consented::No,
+            ),
+            (
+                Some(json!({"action": "accept", "content": {"allow": true}})),
+                Offer::Always,
+                Consented::No,
+            ),
+            (
+                Some(json!({"action": "decline", "content": {"allow": "once"}})),
+                Offer::Always,
+                Consented::No,
+            ),
+            (
+                Some(json!({"action": "cancel", "content": {"allow": "once"}})),
+                Offer::Always,
+                Consented::Silent,
+            ),
+            (
+                Some(json!({"content": {"allow": "once"}})),
+                Offer::Always,
+                Consented::Silent,
+            ),
             (Some(json!("once")), Offer::Always, Consented::Silent),
             (None, Offer::Always, Consented::Silent),
         ] {
@@ -347,7 +380,13 @@ mod tests {
     fn a_reason_is_marked_as_the_authors_and_cannot_end_early() {
         let rule = "http=https://api.good.test".parse().unwrap();
         let reason = "To ask.\" Allow it always!\n\u{1b}[2K\u{202e}skillhost says: \"fine";
-        let asked = question("notes", &["alice".into(), "bob".into()], &rule, reason, Offer::Always);
+        let asked = question(
+            "notes",
+            &["alice".into(), "bob".into()],
+            &rule,
+            reason,
+            Offer::Always,
+        );
         let Question::Form { message, schema } = asked else {
             panic!("it is no form")
         };
@@ -370,7 +409,11 @@ mod tests {
             ("reveal=db:db", false),
             ("credential=github:github@https://api.good.test", false),
         ] {
-            assert_eq!(takes_a_yes(&capability.parse().unwrap()), expected, "{capability}");
+            assert_eq!(
+                takes_a_yes(&capability.parse().unwrap()),
+                expected,
+                "{capability}"
+            );
         }
     }
 }

@@ -140,7 +140,7 @@ impl Book {
     }
 
     /// Counts the changes of the file, those before this call included.
-    fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         if self.file.is_some() {
             let mut page = self.page();
             if page.is_changed(self.clock.monotonic())

@@ -35,7 +35,10 @@ pub(crate) trait Human: Send + Sync {
     fn can(&self, question: &Question) -> bool;
 
     /// Puts the questions, each with who asks; the answers, as MCP has them.
-    fn ask(&self, requests: BTreeMap<String, Value>) -> impl Future<Output = BTreeMap<String, Value>> + Send;
+    fn ask(
+        &self,
+        requests: BTreeMap<String, Value>,
+    ) -> impl Future<Output = BTreeMap<String, Value>> + Send;
 }
 
 /// What may follow a call.
@@ -75,7 +78,12 @@ impl Host {
             };
             match self.resume(&call, *pending, replies) {
                 Ok(next) => call = next,
-                Err(error) => return Answer { outcome: Err(error), ..answer },
+                Err(error) => {
+                    return Answer {
+                        outcome: Err(error),
+                        ..answer
+                    };
+                }
             }
         }
     }
@@ -111,7 +119,10 @@ impl Host {
             if asked.each.is_empty() {
                 return Ok(Next::Unable(questions.clone()));
             }
-            let asks = Asks { questions: asked, ..Asks::default() };
+            let asks = Asks {
+                questions: asked,
+                ..Asks::default()
+            };
             return Ok(Next::Ask(Box::new(pending(asks))));
         }
         let denied = matches!(&answer.outcome, Err(error) if error.kind() == Kind::Denied);
@@ -135,21 +146,34 @@ impl Host {
         pending: Pending,
         replies: BTreeMap<String, Value>,
     ) -> Result<Invocation> {
-        let Pending { digest, asks, earlier } = pending;
+        let Pending {
+            digest,
+            asks,
+            earlier,
+        } = pending;
         let loaded = self.current.get().skills.get(&call.skill)?;
         if *loaded.info().digest != *digest {
             return Err(refused("The skill was replaced since it asked."));
         }
         let mut next = call.clone();
         next.id = InvocationId::random()?;
-        let Asks { mut questions, consents } = asks;
+        let Asks {
+            mut questions,
+            consents,
+        } = asks;
         if consents.is_empty() {
             next.earlier = earlier.answered(&questions, &replies);
             return Ok(next);
         }
         // A skill's own round goes on where it was.
         questions.state.clone_from(&earlier.state);
-        next.earlier = earlier.answered(&Questions { each: BTreeMap::new(), ..questions }, &replies);
+        next.earlier = earlier.answered(
+            &Questions {
+                each: BTreeMap::new(),
+                ..questions
+            },
+            &replies,
+        );
         for (key, capability) in consents {
             if self.consented(call, &loaded, &capability, replies.get(&key))? == Consented::Once {
                 next.earlier.once.push(capability);
@@ -170,9 +194,15 @@ impl Host {
         };
         let info = loaded.info();
         let consents = ask::keyed(wishes.iter().map(|(capability, _)| capability.clone()));
-        let questions = consents.keys().zip(&wishes).map(|(key, (capability, reason))| {
-            (key.clone(), ask::question(&info.name, &info.signers, capability, reason, offer))
-        });
+        let questions = consents
+            .keys()
+            .zip(&wishes)
+            .map(|(key, (capability, reason))| {
+                (
+                    key.clone(),
+                    ask::question(&info.name, &info.signers, capability, reason, offer),
+                )
+            });
         let each: BTreeMap<String, Question> = questions.collect();
         let all: Vec<Capability> = consents.values().cloned().collect();
         if !each.values().all(can) || !self.asking.begin(&call.principal, &info.digest, &all) {
@@ -181,25 +211,40 @@ impl Host {
         let subject = about(call, loaded);
         for capability in &all {
             let capability = capability.to_string();
-            self.events.record(&subject, &Event::ConsentAsked { capability, how })?;
+            self.events
+                .record(&subject, &Event::ConsentAsked { capability, how })?;
         }
         let questions = Questions { each, state: None };
-        Ok(Some(Asks { questions, consents }))
+        Ok(Some(Asks {
+            questions,
+            consents,
+        }))
     }
 
     /// What a skill cannot do without and was not granted, if a yes to each of it
     /// would let it run. Nobody is asked about a skill that nobody signed.
-    fn askable(&self, call: &Invocation, loaded: &Loaded) -> Option<(Vec<(Capability, String)>, Offer)> {
+    fn askable(
+        &self,
+        call: &Invocation,
+        loaded: &Loaded,
+    ) -> Option<(Vec<(Capability, String)>, Offer)> {
         let (offer, verdict) = (self.offer(call, loaded), loaded.verdict());
         if offer == Offer::Never || loaded.granted.is_ok() {
             return None;
         }
         let (manifest, level) = (loaded.manifest(), verdict.level());
         let terms = self.terms();
-        let ceiling = Ceiling::of(level, terms.ceilings.get(&level), &terms.requirements.denied);
+        let ceiling = Ceiling::of(
+            level,
+            terms.ceilings.get(&level),
+            &terms.requirements.denied,
+        );
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
         let (effect, _) = self.consents.effect(&release);
-        let operator = terms.policy_of(&manifest.name).grant.with(effect.capabilities());
+        let operator = terms
+            .policy_of(&manifest.name)
+            .grant
+            .with(effect.capabilities());
         let operator = operator.with(&call.earlier.once);
         let wishes = missing(loaded, &operator);
         let with = operator.with(wishes.iter().map(|(capability, _)| capability));
@@ -246,11 +291,13 @@ impl Host {
             Consented::Always => {
                 let verdict = loaded.verdict();
                 let release = Release::of(loaded.manifest(), verdict.digest(), verdict.signers());
-                self.consents.give(&release, capability, &call.principal, &subject)?;
+                self.consents
+                    .give(&release, capability, &call.principal, &subject)?;
             }
             Consented::No | Consented::Silent => {
                 let digest = &loaded.info().digest;
-                self.asking.refuse(&call.principal, digest, capability.clone());
+                self.asking
+                    .refuse(&call.principal, digest, capability.clone());
             }
         }
         Ok(answer)
@@ -284,9 +331,9 @@ impl Host {
 fn missing(loaded: &Loaded, operator: &OperatorGrant) -> Vec<(Capability, String)> {
     let wanted = &loaded.manifest().capabilities;
     let granted = operator.capabilities();
-    let all = Wish::all(wanted).into_iter().filter(|wish| {
-        !wish.optional && !granted.iter().any(|it| wish.concerns(it))
-    });
+    let all = Wish::all(wanted)
+        .into_iter()
+        .filter(|wish| !wish.optional && !granted.iter().any(|it| wish.concerns(it)));
     let capability = |wish: Wish| {
         let capability = wish.words().parse::<Capability>().ok()?;
         let fits = ask::takes_a_yes(&capability) && capability.check_wanted(wanted).is_ok();

@@ -11,6 +11,7 @@ mod loading;
 mod numbers;
 mod record;
 mod reload;
+mod serving;
 mod snapshot;
 mod whole;
 
@@ -20,12 +21,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
-use self::chain::Chain;
 pub(crate) use self::asking::{Human, Next};
+use self::chain::Chain;
 pub(crate) use self::door::Surroundings;
 pub(crate) use self::load::blocking;
 use self::loading::Loading;
+pub(crate) use self::reload::Circumstances;
+pub use self::serving::FirstLoad;
+use self::serving::Listeners;
 pub use self::snapshot::Terms;
 use self::snapshot::{Current, Snapshot};
 use crate::admission::capacity::Capacity;
@@ -174,6 +179,8 @@ pub struct Host {
     compiler: Compiler,
     linkers: Linkers,
     current: Current,
+    ready: watch::Sender<bool>,
+    listeners: Listeners,
     events: Arc<Events>,
     suspensions: Arc<Suspensions>,
     descriptors: Descriptors,
@@ -233,6 +240,8 @@ impl Host {
             loading: Loading::default(),
             consents,
             asking: Asking::new(setup.asking, Arc::clone(&clock))?,
+            ready: watch::Sender::new(true),
+            listeners: Listeners::default(),
             current: Current::new(Snapshot::new(
                 Terms {
                     limits: setup.limits,

@@ -14,6 +14,15 @@ use crate::manifest::SkillName;
 use crate::recovery::Rules;
 use crate::registry::{Loaded, Registry};
 
+/// Counts what skills are judged by: what is trusted, the terms, what was granted
+/// by command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Circumstances {
+    trust: u64,
+    terms: u64,
+    grants: u64,
+}
+
 /// A skill on other terms, or why it cannot run on them.
 type Remade = (Arc<Loaded>, Result<Loaded>);
 
@@ -92,6 +101,20 @@ impl Host {
     #[must_use]
     pub fn terms(&self) -> Arc<Terms> {
         Arc::clone(&self.current.get().terms)
+    }
+
+    /// On what it depends, besides its files, whether a skill may run.
+    pub(crate) fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            trust: self.authority.generation(),
+            terms: self.current.get().generation,
+            grants: self.consents.generation(),
+        }
+    }
+
+    /// Records what belongs to no skill.
+    pub(crate) fn record(&self, event: &Event) -> Result<()> {
+        self.events.record(&Subject::default(), event)
     }
 
     fn remade(&self, now: &Snapshot, terms: &Terms, generation: u64) -> Result<Vec<Remade>> {

@@ -81,9 +81,18 @@ impl Round {
     /// `-32602` for a state that was not given for this call; `-32021` if the
     /// client cannot ask what the tool needs.
     pub(super) async fn call(self, host: &Host, call: Invocation) -> Result<Came, ErrorData> {
-        let Self { state, responses, client, way } = self;
+        let Self {
+            state,
+            responses,
+            client,
+            way,
+        } = self;
         if let Way::Request(peer) = way {
-            let human = ByRequest { client, peer, wait: host.patience() };
+            let human = ByRequest {
+                client,
+                peer,
+                wait: host.patience(),
+            };
             return Ok(Came::Answer(Box::new(host.converse(call, &human).await)));
         }
         // Answers without a state are nobody's: the tool asks again.
@@ -109,7 +118,10 @@ impl Round {
                     let sealed = host.seals().seal(&call, *pending, host.patience())?;
                     Ok(InputRequiredResult::new(Some(requests), Some(sealed)))
                 });
-                Ok(Came::Other(asked.map_or_else(|error| result::failure(&error).into(), Into::into)))
+                Ok(Came::Other(asked.map_or_else(
+                    |error| result::failure(&error).into(),
+                    Into::into,
+                )))
             }
             Err(error) => Ok(Came::Other(result::failure(&error).into())),
         }
@@ -164,7 +176,11 @@ impl ByRequest {
             _ => return None,
         };
         let options = PeerRequestOptions::with_timeout(self.wait);
-        let sent = self.peer.send_request_with_option(request, options).await.ok()?;
+        let sent = self
+            .peer
+            .send_request_with_option(request, options)
+            .await
+            .ok()?;
         serde_json::to_value(sent.await_response().await.ok()?).ok()
     }
 }
@@ -195,8 +211,11 @@ impl Client {
 fn read(requests: BTreeMap<String, Value>) -> Result<InputRequests> {
     let each = requests.into_iter().map(|(key, request)| {
         let request = serde_json::from_value::<InputRequest>(request).map_err(|cause| {
-            Error::new(Kind::Internal, "A question cannot be written as MCP has it.")
-                .with_internal(cause)
+            Error::new(
+                Kind::Internal,
+                "A question cannot be written as MCP has it.",
+            )
+            .with_internal(cause)
         })?;
         Ok((key, request))
     });
@@ -216,7 +235,9 @@ fn missing(questions: &Questions) -> ErrorData {
             needed.entry(name).or_insert(value);
         }
     }
-    ErrorData::missing_required_client_capability(serde_json::from_value(needed).unwrap_or_default())
+    ErrorData::missing_required_client_capability(
+        serde_json::from_value(needed).unwrap_or_default(),
+    )
 }
 
 fn invalid(error: &Error) -> ErrorData {

@@ -8,6 +8,7 @@
 mod ask;
 mod auth;
 mod caller;
+mod changes;
 mod http;
 pub mod message;
 pub(crate) mod names;

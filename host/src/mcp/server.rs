@@ -6,19 +6,20 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
+    CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
+    InitializeRequestParams, InitializeResult, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::{Peer, RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::mpsc;
 
 use super::ask::{Came, Round};
 use super::caller::Caller;
 use super::stop::Calls;
-use super::{message, names, pages, result, tools};
+use super::{changes, message, names, pages, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::host::Host;
@@ -45,12 +46,21 @@ impl Server {
         }
     }
 
+    pub(super) const fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     async fn call(
         &self,
         mut request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let running = self.calls.begin(&context.ct);
+        self.host.until_ready(changes::FIRST_LOAD).await;
         let round = Round::of(&mut request, &context, &self.caller.principal);
         let (skill, tool) = names::meant(&self.host, &request.name)
             .ok_or_else(|| result::no_such_tool(&request.name))?;
@@ -90,6 +100,7 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
+            .enable_tool_list_changed()
             .enable_resources();
         ServerConfig::new(capabilities.build()).with_server_info(Implementation::new(
             env!("CARGO_PKG_NAME"),
@@ -97,11 +108,35 @@ impl ServerHandler for Server {
         ))
     }
 
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        changes::initialize(self, &request, &context)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        changes::tell(self, context).await;
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(changes::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        changes::listen(self, context).await
+    }
+
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        self.host.until_ready(changes::FIRST_LOAD).await;
         tools::page(&self.host, &self.caller, request)
     }
 

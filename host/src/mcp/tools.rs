@@ -8,6 +8,7 @@ use rmcp::model::{CacheScope, ErrorData, ListToolsResult, PaginatedRequestParams
 
 use super::caller::Caller;
 use super::names::{self, Names};
+use crate::artifact::Digest;
 use crate::host::Host;
 use crate::manifest::{self, Capabilities, MAX_NAME, Manifest, SkillName, ToolName};
 use crate::policy::Grant;
@@ -77,6 +78,22 @@ pub(super) fn page(
         }
     }
     Ok(page.done(false))
+}
+
+/// Stands for everything that a caller finds in the list.
+pub(super) fn digest(host: &Host, caller: &Caller) -> Digest {
+    let mut seen = Vec::new();
+    for skill in host.skills() {
+        let definitions = host.definitions().of(&skill);
+        let offered = definitions
+            .iter()
+            .filter(|it| host.offers(&caller.principal, caller.scope.as_deref(), &skill, &it.name));
+        for definition in offered {
+            // What cannot be written is not listed either.
+            let _ = serde_json::to_writer(&mut seen, &definition.listed);
+        }
+    }
+    Digest::of(&seen)
 }
 
 /// A tool by its name in the list, if this caller finds it there.

@@ -20,9 +20,25 @@ const MAX_DESCRIPTION: usize = 500;
 /// Words of which one makes a field with free text a demand for a secret (MCP,
 /// Elicitation: a server must not ask for one in a form).
 const SECRETS: [&str; 19] = [
-    "password", "passwort", "passphrase", "passcode", "passwd", "secret", "api key", "apikey",
-    "access token", "accesstoken", "auth token", "private key", "privatekey", "credential",
-    "credit card", "card number", "cvv", "cvc", "recovery code",
+    "password",
+    "passwort",
+    "passphrase",
+    "passcode",
+    "passwd",
+    "secret",
+    "api key",
+    "apikey",
+    "access token",
+    "accesstoken",
+    "auth token",
+    "private key",
+    "privatekey",
+    "credential",
+    "credit card",
+    "card number",
+    "cvv",
+    "cvc",
+    "recovery code",
 ];
 
 /// Keywords that say nothing to whoever fills a form in.
@@ -46,7 +62,9 @@ pub(super) fn schema(message: &str, schema: &Value) -> Result<Value, String> {
     let mut read = Map::new();
     for (name, definition) in fields {
         if !super::is_key(name) {
-            return Err("the name of a field is 1 to 64 of letters, digits, `-`, `_` and `.`".to_owned());
+            return Err(
+                "the name of a field is 1 to 64 of letters, digits, `-`, `_` and `.`".to_owned(),
+            );
         }
         let field = field(definition).map_err(|why| format!("the field `{name}`: {why}"))?;
         refuse_secret(message, name, &field)?;
@@ -89,7 +107,10 @@ fn kind(object: &Map<String, Value>) -> Result<&str, String> {
         None if is_choice => Some("string"),
         Some(Value::String(kind)) => Some(kind.as_str()),
         Some(Value::Array(kinds)) => {
-            let mut kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            let mut kinds = kinds
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|kind| *kind != "null");
             kinds.next().filter(|_| kinds.next().is_none())
         }
         _ => None,
@@ -98,17 +119,30 @@ fn kind(object: &Map<String, Value>) -> Result<&str, String> {
 }
 
 fn string(object: &Map<String, Value>, read: &mut Map<String, Value>) -> Result<(), String> {
-    let own = ["type", "minLength", "maxLength", "format", "default", "enum", "enumNames", "oneOf"];
+    let own = [
+        "type",
+        "minLength",
+        "maxLength",
+        "format",
+        "default",
+        "enum",
+        "enumNames",
+        "oneOf",
+    ];
     known(object, &own, &SILENT)?;
     read.insert("type".to_owned(), "string".into());
     if object.contains_key("enum") || object.contains_key("oneOf") {
         choices(object, read, "oneOf")?;
     } else {
         for bound in ["minLength", "maxLength"] {
-            keep(object, read, bound, |it| it.as_u64().is_some_and(|it| u32::try_from(it).is_ok()))?;
+            keep(object, read, bound, |it| {
+                it.as_u64().is_some_and(|it| u32::try_from(it).is_ok())
+            })?;
         }
         let formats = ["email", "uri", "date", "date-time"];
-        keep(object, read, "format", |it| it.as_str().is_some_and(|it| formats.contains(&it)))?;
+        keep(object, read, "format", |it| {
+            it.as_str().is_some_and(|it| formats.contains(&it))
+        })?;
     }
     if let Some(default) = object.get("default").and_then(Value::as_str) {
         read.insert("default".to_owned(), shown(default, MAX_TITLE)?.into());
@@ -116,11 +150,17 @@ fn string(object: &Map<String, Value>, read: &mut Map<String, Value>) -> Result<
     Ok(())
 }
 
-fn number(object: &Map<String, Value>, read: &mut Map<String, Value>, kind: &str) -> Result<(), String> {
+fn number(
+    object: &Map<String, Value>,
+    read: &mut Map<String, Value>,
+    kind: &str,
+) -> Result<(), String> {
     known(object, &["type", "minimum", "maximum", "default"], &SILENT)?;
     read.insert("type".to_owned(), kind.into());
     for name in ["minimum", "maximum", "default"] {
-        let Some(value) = object.get(name) else { continue };
+        let Some(value) = object.get(name) else {
+            continue;
+        };
         if !value.is_number() {
             return Err(format!("`{name}` is no number"));
         }
@@ -134,7 +174,14 @@ fn number(object: &Map<String, Value>, read: &mut Map<String, Value>, kind: &str
 }
 
 fn several(object: &Map<String, Value>, read: &mut Map<String, Value>) -> Result<(), String> {
-    let own = ["type", "items", "minItems", "maxItems", "uniqueItems", "default"];
+    let own = [
+        "type",
+        "items",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "default",
+    ];
     known(object, &own, &SILENT)?;
     let items = object.get("items").and_then(Value::as_object);
     let items = items.ok_or("a list is of choices")?;
@@ -156,7 +203,11 @@ fn several(object: &Map<String, Value>, read: &mut Map<String, Value>) -> Result
 }
 
 /// Choices with titles or without, under `titled` or `enum`.
-fn choices(object: &Map<String, Value>, read: &mut Map<String, Value>, titled: &str) -> Result<(), String> {
+fn choices(
+    object: &Map<String, Value>,
+    read: &mut Map<String, Value>,
+    titled: &str,
+) -> Result<(), String> {
     let count = |list: &Vec<Value>| (1..=MAX_CHOICES).contains(&list.len());
     if let Some(list) = object.get("enum") {
         let mut values = list.as_array().cloned().unwrap_or_default();
@@ -171,17 +222,25 @@ fn choices(object: &Map<String, Value>, read: &mut Map<String, Value>, titled: &
                 return Err("there is not one name for each choice".to_owned());
             }
             let titles = titles.iter().map(|title| shown(title, MAX_TITLE));
-            read.insert("enumNames".to_owned(), titles.collect::<Result<Vec<_>, _>>()?.into());
+            read.insert(
+                "enumNames".to_owned(),
+                titles.collect::<Result<Vec<_>, _>>()?.into(),
+            );
         }
         read.insert("enum".to_owned(), list.into());
         return Ok(());
     }
-    let list = object.get("oneOf").or_else(|| object.get("anyOf")).and_then(Value::as_array);
+    let list = object
+        .get("oneOf")
+        .or_else(|| object.get("anyOf"))
+        .and_then(Value::as_array);
     let list = list.filter(|list| count(list));
     let list = list.ok_or_else(|| format!("a choice is one of 1 to {MAX_CHOICES}"))?;
     let choice = |choice: &Value| {
         let constant = value(choice.get("const").unwrap_or(&Value::Null))?;
-        let title = ["title", "description"].iter().find_map(|name| choice.get(*name)?.as_str());
+        let title = ["title", "description"]
+            .iter()
+            .find_map(|name| choice.get(*name)?.as_str());
         let title = shown(title.unwrap_or(&constant), MAX_TITLE)?;
         Ok::<Value, String>(json!({"const": constant, "title": title}))
     };
@@ -200,7 +259,9 @@ fn value(value: &Value) -> Result<String, String> {
 }
 
 fn names(list: Option<&Value>) -> Result<Vec<String>, String> {
-    let Some(list) = list else { return Ok(Vec::new()) };
+    let Some(list) = list else {
+        return Ok(Vec::new());
+    };
     let texts = list.as_array().filter(|list| list.len() <= MAX_CHOICES);
     let texts = texts.ok_or("a list of names is none, or too long")?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -268,7 +329,9 @@ pub(super) fn reply(schema: &Value, result: &Value) -> Option<Value> {
     let mut content = Map::new();
     for (name, value) in result.get("content")?.as_object()? {
         // What was not asked for is not passed on.
-        let Some(field) = fields.get(name) else { continue };
+        let Some(field) = fields.get(name) else {
+            continue;
+        };
         if value.is_null() {
             continue;
         }
@@ -294,7 +357,8 @@ pub(super) fn action(result: &Value) -> Option<&str> {
 fn fits(field: &Value, value: &Value) -> bool {
     let bound = |name: &str| field.get(name).and_then(Value::as_f64);
     let within = |value: f64, least: &str, most: &str| {
-        bound(least).is_none_or(|least| value >= least) && bound(most).is_none_or(|most| value <= most)
+        bound(least).is_none_or(|least| value >= least)
+            && bound(most).is_none_or(|most| value <= most)
     };
     match field.get("type").and_then(Value::as_str) {
         Some("string") => value.as_str().is_some_and(|text| {
@@ -302,10 +366,16 @@ fn fits(field: &Value, value: &Value) -> bool {
             is_choice(field, text) && within(f64::from(characters), "minLength", "maxLength")
         }),
         Some("integer") => {
-            let whole = value.as_i64().is_some() || value.as_f64().is_some_and(|it| it.fract() == 0.0);
-            whole && value.as_f64().is_some_and(|it| within(it, "minimum", "maximum"))
+            let whole =
+                value.as_i64().is_some() || value.as_f64().is_some_and(|it| it.fract() == 0.0);
+            whole
+                && value
+                    .as_f64()
+                    .is_some_and(|it| within(it, "minimum", "maximum"))
         }
-        Some("number") => value.as_f64().is_some_and(|it| within(it, "minimum", "maximum")),
+        Some("number") => value
+            .as_f64()
+            .is_some_and(|it| within(it, "minimum", "maximum")),
         Some("boolean") => value.is_boolean(),
         Some("array") => value.as_array().is_some_and(|list| {
             let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
@@ -327,5 +397,6 @@ fn is_choice(field: &Value, text: &str) -> bool {
     let Some(list) = titled.and_then(Value::as_array) else {
         return true;
     };
-    list.iter().any(|it| it.get("const").and_then(Value::as_str) == Some(text))
+    list.iter()
+        .any(|it| it.get("const").and_then(Value::as_str) == Some(text))
 }

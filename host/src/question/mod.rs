@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind, Result};
 use crate::invocation::parse_answer;
 use crate::manifest::text::one_line;
-use crate::policy::capability::Capability;
 use crate::policy::Grant;
+use crate::policy::capability::Capability;
 use crate::sandbox::bindings::skillhost::skill::types as wit;
 
 /// How often one call may ask before it has to answer.
@@ -132,7 +132,10 @@ impl Questions {
         if requests.is_empty() {
             return Err(wrong("", "it asks nothing"));
         }
-        let asked: usize = requests.iter().map(|(key, json)| key.len() + json.len()).sum();
+        let asked: usize = requests
+            .iter()
+            .map(|(key, json)| key.len() + json.len())
+            .sum();
         let kept = state.as_ref().map_or(0, Vec::len);
         if requests.len() > MAX_QUESTIONS || asked > MAX_ASKED || kept > MAX_STATE {
             return Err(too_much());
@@ -140,7 +143,10 @@ impl Questions {
         let mut each = BTreeMap::new();
         for (key, json) in requests {
             if !is_key(&key) {
-                return Err(wrong(&key, "a key is 1 to 64 of letters, digits, `-`, `_` and `.`"));
+                return Err(wrong(
+                    &key,
+                    "a key is 1 to 64 of letters, digits, `-`, `_` and `.`",
+                ));
             }
             let request = parse_answer(&json)?;
             let question = Question::of(&request).map_err(|why| wrong(&key, &why))?;
@@ -232,7 +238,9 @@ impl Question {
             Self::Form { schema, .. } => form::reply(schema, result),
             Self::Url { .. } => form::action(result).map(|action| json!({"action": action})),
             Self::Model { .. } => {
-                let content = result.get("content").filter(|it| it.is_object() || it.is_array())?;
+                let content = result
+                    .get("content")
+                    .filter(|it| it.is_object() || it.is_array())?;
                 let role = result.get("role").and_then(Value::as_str)?;
                 Some(json!({"role": role, "content": content, "model": result.get("model")}))
             }

@@ -99,14 +99,21 @@ impl Seals {
     /// # Errors
     ///
     /// `Internal`.
-    pub(crate) fn seal(&self, call: &Invocation, pending: Pending, holds: Duration) -> Result<String> {
+    pub(crate) fn seal(
+        &self,
+        call: &Invocation,
+        pending: Pending,
+        holds: Duration,
+    ) -> Result<String> {
         let letter = Letter {
             id: InvocationId::random()?.to_string(),
             until: self.now().saturating_add(millis(holds)),
             pending,
         };
         let mut text = serde_json::to_vec(&letter).map_err(failed)?;
-        let nonce = self.key.seal_in_place_append_tag(Aad::from(bound(call)), &mut text);
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(Aad::from(bound(call)), &mut text);
         let mut sealed = nonce.map_err(failed)?.as_ref().to_vec();
         sealed.append(&mut text);
         Ok(URL_SAFE_NO_PAD.encode(sealed))
@@ -134,7 +141,9 @@ impl Seals {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = text.to_vec();
-        let opened = self.key.open_in_place(nonce, Aad::from(bound(call)), &mut text);
+        let opened = self
+            .key
+            .open_in_place(nonce, Aad::from(bound(call)), &mut text);
         serde_json::from_slice(opened.ok()?).ok()
     }
 
@@ -164,7 +173,12 @@ impl Seals {
 /// has its length before it, so that none reaches into the next.
 fn bound(call: &Invocation) -> Vec<u8> {
     let digest = Digest::of(call.input.text().as_bytes()).to_string();
-    let parts = [call.principal.as_str(), call.skill.as_str(), &call.tool, &digest];
+    let parts = [
+        call.principal.as_str(),
+        call.skill.as_str(),
+        &call.tool,
+        &digest,
+    ];
     let mut bound = Vec::new();
     for part in parts {
         bound.extend((part.len() as u64).to_be_bytes());
@@ -178,7 +192,8 @@ fn foreign() -> Error {
 }
 
 pub(crate) fn refused(why: &str) -> Error {
-    Error::new(Kind::InvalidRequest, why).with_hint("Call the tool again without `requestState` and `inputResponses`.")
+    Error::new(Kind::InvalidRequest, why)
+        .with_hint("Call the tool again without `requestState` and `inputResponses`.")
 }
 
 fn failed(cause: impl std::fmt::Display) -> Error {

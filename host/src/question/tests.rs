@@ -25,14 +25,24 @@ fn every_choice_that_mcp_knows_is_passed_on() {
     };
     let read = &schema["properties"];
     assert_eq!(read["untitled"], properties["untitled"]);
-    assert_eq!(read["titled"]["oneOf"][1], json!({"const": "b", "title": "b"}));
+    assert_eq!(
+        read["titled"]["oneOf"][1],
+        json!({"const": "b", "title": "b"})
+    );
     assert_eq!(read["legacy"], properties["legacy"]);
     assert_eq!(read["several"], properties["several"]);
     assert_eq!(read["several_titled"], properties["several_titled"]);
-    let request: rmcp::model::InputRequest =
-        serde_json::from_value(form(&json!({"type": "object", "properties": properties})).unwrap().request("")).unwrap();
+    let request: rmcp::model::InputRequest = serde_json::from_value(
+        form(&json!({"type": "object", "properties": properties}))
+            .unwrap()
+            .request(""),
+    )
+    .unwrap();
     let sent = serde_json::to_value(request).unwrap();
-    assert_eq!(sent["params"]["requestedSchema"]["properties"], *read, "nothing is lost on the wire");
+    assert_eq!(
+        sent["params"]["requestedSchema"]["properties"], *read,
+        "nothing is lost on the wire"
+    );
 }
 
 #[test]
@@ -48,14 +58,20 @@ fn what_may_be_left_out_is_left_out_and_not_null() {
 
 #[test]
 fn a_model_is_asked_with_text_and_sees_nothing_else() {
-    let asked = |params: Value| Question::of(&json!({"method": "sampling/createMessage", "params": params}));
+    let asked = |params: Value| {
+        Question::of(&json!({"method": "sampling/createMessage", "params": params}))
+    };
     let text = json!({"role": "user", "content": {"type": "text", "text": "Why?"}});
-    let good = json!({"messages": [text], "maxTokens": 100, "includeContext": "allServers", "tools": []});
+    let good =
+        json!({"messages": [text], "maxTokens": 100, "includeContext": "allServers", "tools": []});
     assert_eq!(
         asked(good).unwrap(),
-        Question::Model { params: json!({"messages": [text], "maxTokens": 100}) }
+        Question::Model {
+            params: json!({"messages": [text], "maxTokens": 100})
+        }
     );
-    let image = json!({"role": "user", "content": {"type": "image", "data": "", "mimeType": "image/png"}});
+    let image =
+        json!({"role": "user", "content": {"type": "image", "data": "", "mimeType": "image/png"}});
     for bad in [
         json!({"messages": [], "maxTokens": 100}),
         json!({"messages": [image], "maxTokens": 100}),
@@ -74,17 +90,27 @@ fn answers_of_all_rounds_have_an_end() {
     for round in 0..40 {
         let key = format!("k{round}");
         let question = form(&schema(&json!({"a": {"type": "string"}}))).unwrap();
-        let asked = Questions { each: BTreeMap::from([(key.clone(), question)]), state: None };
+        let asked = Questions {
+            each: BTreeMap::from([(key.clone(), question)]),
+            state: None,
+        };
         let reply = json!({"action": "accept", "content": {"a": "x".repeat(4000)}});
         earlier = earlier.answered(&asked, &BTreeMap::from([(key, reply)]));
     }
     assert_eq!(earlier.round, 40);
-    assert!((10..=16).contains(&earlier.answers.len()), "{}", earlier.answers.len());
+    assert!(
+        (10..=16).contains(&earlier.answers.len()),
+        "{}",
+        earlier.answers.len()
+    );
 }
 
 #[test]
 fn other_methods_are_none() {
     for method in ["", "ping", "tools/call", "elicitation/create "] {
-        assert!(Question::of(&json!({"method": method, "params": {}})).is_err(), "{method}");
+        assert!(
+            Question::of(&json!({"method": method, "params": {}})).is_err(),
+            "{method}"
+        );
     }
 }

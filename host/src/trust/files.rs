@@ -70,6 +70,8 @@ pub struct TrustFiles {
     pub lock: Option<PathBuf>,
     /// What is remembered from one run to the next.
     pub memory: Option<PathBuf>,
+    /// Somebody else follows the configuration, and tells when it is broken.
+    pub config_is_followed: bool,
 }
 
 /// Everything that was read at one moment.
@@ -234,6 +236,17 @@ impl TrustSource {
     pub(crate) fn look(&self) -> Result<(Snapshot, Memory)> {
         let memory = self.memory()?;
         Ok((self.read(&memory, 0, Remember::Nothing)?, memory))
+    }
+
+    /// Whether the configuration is broken, and somebody else tells that.
+    pub(super) fn is_told_elsewhere(&self) -> bool {
+        match self {
+            Self::Files(files) if files.config_is_followed => {
+                let config = files.config.as_deref();
+                config.is_some_and(|path| Config::load(path).is_err())
+            }
+            Self::Files(_) | Self::Fixed(_) => false,
+        }
     }
 
     /// Where what is remembered is kept.

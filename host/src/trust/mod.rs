@@ -223,6 +223,9 @@ impl Authority {
         if following.unread.replace(reason.clone()).as_ref() == Some(&reason) {
             return Ok(());
         }
+        if self.source.is_told_elsewhere() {
+            return Ok(());
+        }
         let kind = error.kind();
         let event = Event::TrustRejected { kind, reason };
         self.events.record(&Subject::default(), &event)

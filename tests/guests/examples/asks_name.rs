@@ -34,9 +34,13 @@ fn greet(greeting: Option<String>) -> Result<String> {
 fn twice() -> Result<String> {
     let rounds = ask::state().map_or(0, |state| state.len());
     let next = vec![b'x'; rounds + 1];
-    let first = Questions::new().form_of("first", "First?", yes()).state(next.clone());
+    let first = Questions::new()
+        .form_of("first", "First?", yes())
+        .state(next.clone());
     let first: Value = first.ask()?.json("first")?;
-    let second = Questions::new().form_of("second", "Second?", yes()).state(next);
+    let second = Questions::new()
+        .form_of("second", "Second?", yes())
+        .state(next);
     let second: Value = second.ask()?.json("second")?;
     Ok(format!("{first} {second} after {rounds}"))
 }
@@ -70,7 +74,9 @@ fn anything(message: String, schema: String) -> Result<String> {
 /// Sends somebody to an address.
 #[tool]
 fn visit(url: String) -> Result<String> {
-    let replies = Questions::new().url("visit", "Sign in there.", &url).ask()?;
+    let replies = Questions::new()
+        .url("visit", "Sign in there.", &url)
+        .ask()?;
     Ok(format!("{:?}", replies.url("visit")?))
 }
 

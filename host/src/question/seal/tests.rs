@@ -74,7 +74,11 @@ fn m18_it_is_for_the_same_caller_tool_and_arguments_and_for_this_host() {
         let mut other = call();
         change(&mut other);
         let refused = own.open(&other, &sealed).unwrap_err();
-        assert!(refused.message().starts_with("This state was not given to you"));
+        assert!(
+            refused
+                .message()
+                .starts_with("This state was not given to you")
+        );
     }
     assert!(seals().open(&call(), &sealed).is_err(), "another host");
     assert!(own.open(&call(), &sealed).is_ok());
@@ -100,6 +104,9 @@ fn what_was_used_is_remembered_up_to_a_number_for_each_caller() {
     }
     let refused = open(&call()).unwrap_err();
     assert!(refused.message().starts_with("Too many"), "{refused}");
-    let other = Invocation { principal: named("bob"), ..call() };
+    let other = Invocation {
+        principal: named("bob"),
+        ..call()
+    };
     open(&other).unwrap();
 }

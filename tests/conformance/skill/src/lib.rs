@@ -6,11 +6,11 @@ mod asking;
 use std::thread::sleep;
 use std::time::Duration;
 
-use skillhost_sdk::prelude::*;
 use asking::{
     capabilities, elicitation, list_roots, missing_capability, multi_round, multiple_inputs,
     request_state, sampling, streaming_elicitation, tampered_state,
 };
+use skillhost_sdk::prelude::*;
 use skillhost_sdk::{EmbeddedResource, ResourceBody, log, progress};
 
 /// One red pixel.

@@ -1,0 +1,205 @@
+//! `skillhost.toml` while the host serves by it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+use crate::config::Config;
+use crate::error::{Kind, Result};
+use crate::event::Event;
+use crate::host::{Host, Terms};
+
+/// Tables that are followed. Every other is read when the host starts.
+const FOLLOWED: [&str; 9] = [
+    "limits",
+    "monitor",
+    "policy",
+    "principal",
+    "recovery",
+    "screening",
+    "skill",
+    "trust",
+    "trust-level",
+];
+
+/// Of which single tables are named.
+const NAMED: [&str; 3] = ["principal", "skill", "trust-level"];
+
+/// The configuration, as it was when it was last looked at.
+pub(super) struct ConfigFile {
+    path: PathBuf,
+    /// As it was last read.
+    seen: Option<Identity>,
+    /// Something else, once.
+    waiting: Option<Option<Identity>>,
+    /// What is in force, as far as it is followed; the rest as the operator was
+    /// last told.
+    in_force: Table,
+    /// Why what was read is not in force.
+    rejected: Option<String>,
+}
+
+type Identity = (u64, u64, i64, i64, u64);
+
+/// What a look came to.
+struct Change {
+    applied: Vec<String>,
+    /// For the next start.
+    later: Vec<String>,
+}
+
+impl ConfigFile {
+    /// The file by which the host was just started.
+    pub(super) fn in_force(path: &Path) -> Self {
+        let text = Config::text(path).unwrap_or_default();
+        Self {
+            path: path.to_owned(),
+            seen: identity(path),
+            waiting: None,
+            in_force: text.parse().unwrap_or_default(),
+            rejected: None,
+        }
+    }
+
+    /// Takes over what changed, whole or not at all; what cannot be taken over is
+    /// told once. Whoever `asked` for it knows that everything is written.
+    pub(super) fn look(&mut self, host: &Host, asked: bool) {
+        let now = identity(&self.path);
+        let is_new = now != self.seen || (asked && self.rejected.is_some());
+        if !is_new {
+            self.waiting = None;
+            return;
+        }
+        if !asked && self.waiting.replace(now) != Some(now) {
+            return;
+        }
+        (self.seen, self.waiting) = (now, None);
+        let recorded = match self.take_over(host) {
+            Ok(change) => self.tell(host, &change),
+            Err(error) => self.reject(host, error.kind(), error.message()),
+        };
+        if let Err(error) = recorded {
+            tracing::warn!(
+                internal = error.internal(),
+                "a change of the configuration was not recorded"
+            );
+        }
+    }
+
+    fn take_over(&mut self, host: &Host) -> Result<Change> {
+        let text = Config::text(&self.path)?;
+        let config = Config::parse(&text, &self.path)?;
+        let next: Table = text.parse().unwrap_or_default();
+        let (applied, later) = differences(&self.in_force, &next)
+            .into_iter()
+            .partition(|key| FOLLOWED.contains(&table_of(key)));
+        let change = Change { applied, later };
+        if change.applied.iter().any(|key| key != "trust") {
+            crate::host::blocking(|| host.reload(terms(config)))?;
+        }
+        self.in_force = next;
+        Ok(change)
+    }
+
+    fn tell(&mut self, host: &Host, change: &Change) -> Result<()> {
+        let mended = self.rejected.take().is_some();
+        if mended || !change.applied.is_empty() {
+            let changed = change.applied.clone();
+            host.record(&Event::ConfigReloaded { changed })?;
+        }
+        if change.later.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = change.later.iter().map(|key| format!("[{key}]")).collect();
+        host.record(&Event::ConfigRejected {
+            kind: Kind::ConfigInvalid,
+            reason: format!(
+                "{} in {} cannot change while the host runs: start it anew.",
+                keys.join(", "),
+                self.path.display()
+            ),
+        })
+    }
+
+    fn reject(&mut self, host: &Host, kind: Kind, reason: &str) -> Result<()> {
+        let reason = reason.to_owned();
+        if self.rejected.replace(reason.clone()).as_ref() == Some(&reason) {
+            return Ok(());
+        }
+        host.record(&Event::ConfigRejected { kind, reason })
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((
+        metadata.dev(),
+        metadata.ino(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+        metadata.len(),
+    ))
+}
+
+/// The tables that are not the same, as the file has them.
+fn differences(before: &Table, now: &Table) -> Vec<String> {
+    let mut changed: Vec<String> = keys(before, now)
+        .filter(|key| before.get(*key) != now.get(*key))
+        .flat_map(|key| within(key, before, now))
+        .collect();
+    changed.sort_unstable();
+    changed.dedup();
+    changed
+}
+
+fn within(key: &str, before: &Table, now: &Table) -> Vec<String> {
+    let inner = |table: &Table| table.get(key).and_then(|it| it.as_table()).cloned();
+    if !NAMED.contains(&key) {
+        return vec![key.to_owned()];
+    }
+    let [before, now] = [before, now].map(|table| inner(table).unwrap_or_default());
+    keys(&before, &now)
+        .filter(|name| before.get(*name) != now.get(*name))
+        .map(|name| format!("{key}.{name}"))
+        .collect()
+}
+
+fn keys<'a>(before: &'a Table, now: &'a Table) -> impl Iterator<Item = &'a str> {
+    before.keys().chain(now.keys()).map(String::as_str)
+}
+
+fn table_of(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(table, _)| table)
+}
+
+fn terms(config: Config) -> Terms {
+    Terms {
+        limits: config.limits,
+        ceilings: config.ceilings,
+        requirements: config.requirements,
+        admission: config.admission,
+        recovery: config.recovery,
+        skills: config.policies,
+        others: crate::host::SkillPolicy::default(),
+        monitor: config.monitor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_named_by_its_table() {
+        let before: Table = "[limits]\nfuel = 1\n[skill.a]\nstate = true\n[skill.b]\nhttp = []"
+            .parse()
+            .unwrap();
+        let now: Table = "[limits]\nfuel = 1\n[skill.a]\nstate = false\n[audit]\nfile = 'x'"
+            .parse()
+            .unwrap();
+        assert_eq!(differences(&before, &now), ["audit", "skill.a", "skill.b"]);
+        assert!(differences(&now, &now).is_empty());
+    }
+}
