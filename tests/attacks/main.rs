@@ -56,6 +56,7 @@ mod trust;
 mod audit;
 mod host;
 mod recovery;
+mod reload;
 mod sinks;
 
 // What must hold after each of these, and that it would be noticed if not.
@@ -73,6 +74,7 @@ use memory::*;
 use output::*;
 use plans::*;
 use recovery::*;
+use reload::*;
 use secrets::*;
 use sockets::*;
 use state::*;

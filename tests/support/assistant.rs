@@ -1,5 +1,6 @@
 //! A chat assistant: speaks MCP 2025-11-25 to a server that it starts.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -19,6 +20,8 @@ pub struct Assistant {
     answers: Receiver<Value>,
     errors: Option<JoinHandle<String>>,
     requests: u64,
+    /// What was said and not asked for, and was not waited for yet.
+    unasked: VecDeque<Value>,
 }
 
 impl Assistant {
@@ -67,6 +70,7 @@ impl Assistant {
             answers,
             errors: Some(errors),
             requests: 0,
+            unasked: VecDeque::new(),
         }
     }
 
@@ -85,6 +89,23 @@ impl Assistant {
             if message["id"] == id {
                 return message;
             }
+            self.unasked.push_back(message);
+        }
+    }
+
+    /// The next notification of that name; none if it does not come within that
+    /// time.
+    pub fn notified(&mut self, method: &str, within: Duration) -> Option<Value> {
+        let is_meant = |message: &Value| message["method"] == method;
+        if let Some(at) = self.unasked.iter().position(is_meant) {
+            return self.unasked.remove(at);
+        }
+        loop {
+            let message = self.answers.recv_timeout(within).ok()?;
+            if is_meant(&message) {
+                return Some(message);
+            }
+            self.unasked.push_back(message);
         }
     }
 
