@@ -21,9 +21,14 @@ const ROUNDS: usize = 300;
 /// Terms on which the guest sees one side.
 fn on_side(terms: &Terms, side: &str, folders: &Path) -> Terms {
     let mut terms = terms.clone();
-    let policy = terms.skills.entry("old-or-new".parse().unwrap()).or_default();
+    let policy = terms
+        .skills
+        .entry("old-or-new".parse().unwrap())
+        .or_default();
     policy.settings.insert("side".to_owned(), json!(side));
-    policy.environment.insert("SIDE".to_owned(), side.to_owned());
+    policy
+        .environment
+        .insert("SIDE".to_owned(), side.to_owned());
     let folder = folders.join(side);
     policy.grant.directories = vec![format!("{}:/", folder.display()).parse().unwrap()];
     terms
@@ -39,7 +44,9 @@ fn two_sides() -> tempfile::TempDir {
 }
 
 async fn sides(host: &Host) -> String {
-    let answer = host.invoke(invocation("old_or_new", "sides", json!({}))).await;
+    let answer = host
+        .invoke(invocation("old_or_new", "sides", json!({})))
+        .await;
     let output = answer.outcome.unwrap();
     let skillhost::answer::Content::Text(text) = &output.content[0] else {
         panic!("{output:?}");
@@ -103,8 +110,14 @@ async fn c03_a_call_that_runs_keeps_its_skill_until_it_ends() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let loaded = Arc::downgrade(&bench.host().skills()[0]);
-    bench.host().unload(&"sleep-forever".parse().unwrap()).unwrap();
-    bench.host().reload((*bench.host().terms()).clone()).unwrap();
+    bench
+        .host()
+        .unload(&"sleep-forever".parse().unwrap())
+        .unwrap();
+    bench
+        .host()
+        .reload((*bench.host().terms()).clone())
+        .unwrap();
     assert_eq!(bench.records().newest()["event"], "skill.removed");
     assert!(loaded.strong_count() > 0 && !running.is_finished());
     cancelled.cancel();
@@ -123,7 +136,10 @@ async fn c03_what_was_counted_counts_on() {
         setup.admission.everyone.traffic.rate = Some(rate.parse().unwrap());
     };
     let bench = Bench::with(|setup| rate(setup, "2/hour"));
-    bench.load("says", &Says::new("one").component()).await.unwrap();
+    bench
+        .load("says", &Says::new("one").component())
+        .await
+        .unwrap();
     let call = || bench.invoke(invocation("says", "run", json!({})));
     assert_eq!(call().await.text().trim_end(), "one");
     assert_eq!(call().await.text().trim_end(), "one");
@@ -154,7 +170,11 @@ async fn c04_terms_that_are_wrong_change_nothing() {
             skill: Some(other.parse().unwrap()),
             tool: "run".parse().unwrap(),
         };
-        let rules = policy.recovery.tools.entry("run".parse().unwrap()).or_default();
+        let rules = policy
+            .recovery
+            .tools
+            .entry("run".parse().unwrap())
+            .or_default();
         rules.fallback = Some(vec![fallback]);
     }
     let mut wrong_setting = on_side(&terms, "right", folders);
@@ -176,14 +196,22 @@ async fn c04_terms_that_are_wrong_change_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c04_a_skill_that_does_not_fulfil_what_is_required_now_is_unloaded() {
     let bench = Bench::new();
-    bench.load("says", &Says::new("one").component()).await.unwrap();
+    bench
+        .load("says", &Says::new("one").component())
+        .await
+        .unwrap();
     bench.ensure_loaded("echo").await;
     let mut terms = (*bench.host().terms()).clone();
     terms.requirements.require = BTreeSet::from([Requirement::NoPlaintextSecrets]);
     let policy = terms.skills.entry("says".parse().unwrap()).or_default();
     let secret = ["ghp_", &"a1B2".repeat(9)].concat();
     policy.environment.insert("TOKEN".to_owned(), secret);
-    terms.skills.get_mut(&"echo".parse().unwrap()).unwrap().settings.clear();
+    terms
+        .skills
+        .get_mut(&"echo".parse().unwrap())
+        .unwrap()
+        .settings
+        .clear();
     bench.host().reload(terms).unwrap();
     let refused = bench.records().named("skill.rejected");
     assert_eq!(refused.len(), 1, "{refused:?}");

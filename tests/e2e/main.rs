@@ -25,6 +25,7 @@ mod models;
 mod names;
 mod network;
 mod reading;
+mod reload;
 mod remains;
 mod run;
 mod secrets;

@@ -43,7 +43,8 @@ impl Assistant {
         assistant
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts the server, and says nothing yet.
+    pub fn spawn(command: &mut Command) -> Self {
         let piped = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -143,7 +144,8 @@ impl Assistant {
         }
     }
 
-    fn send(&mut self, message: &Value) {
+    /// Says something, and waits for nothing.
+    pub fn send(&mut self, message: &Value) {
         let input = self.input.as_mut().unwrap();
         writeln!(input, "{message}").unwrap();
         input.flush().unwrap();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use crate::invocation::Principal;
@@ -53,12 +54,18 @@ impl Host {
         waited.await.is_ok()
     }
 
+    /// Serving ends: nobody waits for changes any longer.
+    pub(crate) fn end_listening(&self) {
+        self.listeners.over.cancel();
+    }
+
     /// Waits for changes on behalf of a caller; none if too many do already.
     pub(crate) fn listen(&self, principal: &Principal) -> Option<Listener> {
         let changes = self.changes();
         let place = self.listeners.take(principal)?;
         Some(Listener {
             changes,
+            over: self.listeners.over.clone(),
             _place: place,
         })
     }
@@ -68,13 +75,18 @@ impl Host {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) changes: watch::Receiver<u64>,
+    /// Cancelled when there will be no more.
+    pub(crate) over: CancellationToken,
     _place: Place,
 }
 
 /// How many wait for changes, by caller: each costs memory and a task for as long
 /// as it likes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listeners(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(super) struct Listeners {
+    counts: Arc<Mutex<BTreeMap<String, usize>>>,
+    over: CancellationToken,
+}
 
 #[derive(Debug)]
 struct Place {
@@ -99,7 +111,7 @@ impl Listeners {
 
     fn counts(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
         // Each count is replaced whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn tell(server: &Server, context: NotificationContext<RoleServe
         return;
     };
     let mut seen = Seen::now(host, caller);
-    while !context.peer.is_transport_closed() {
+    while !context.peer.is_transport_closed() && !listener.over.is_cancelled() {
         match tokio::time::timeout(LOOK, seen.changed(&mut listener.changes)).await {
             Ok(Err(Closed)) => return,
             Ok(Ok(())) if context.peer.notify_tool_list_changed().await.is_err() => return,
@@ -130,6 +130,7 @@ pub(super) async fn listen(server: &Server, context: SubscriptionContext) -> Res
     let Some(mut listener) = host.listen(&caller.principal) else {
         return Err(too_many());
     };
+    let over = listener.over.clone();
     let telling = async {
         let mut seen = Seen::now(host, caller);
         while seen.changed(&mut listener.changes).await.is_ok() {
@@ -146,6 +147,7 @@ pub(super) async fn listen(server: &Server, context: SubscriptionContext) -> Res
     };
     tokio::select! {
         () = context.cancelled() => {}
+        () = over.cancelled() => {}
         () = telling => {}
         () = too_old => {}
     }

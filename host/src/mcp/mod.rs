@@ -110,6 +110,7 @@ async fn serve(
         tokio::time::sleep(GRACE).await;
     };
     let calls = Arc::new(Calls::default());
+    let listening = Arc::clone(&host);
     let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&calls));
     let cancelled = CancellationToken::new();
     let mut session = pin!(converse(server, transport, cancelled.clone()));
@@ -121,6 +122,7 @@ async fn serve(
         }
     };
     cancelled.cancel();
+    listening.end_listening();
     calls.ended().await;
     served
 }

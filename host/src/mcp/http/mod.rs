@@ -122,6 +122,8 @@ fn admit(front: &Arc<Front>, stream: TcpStream, from: SocketAddr, connections: &
 
 /// Lets calls end that run, then cancels them, and records the end.
 async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> Result<()> {
+    // Whoever listens for changes would keep its place for as long as it may.
+    front.host.end_listening();
     let running = front.calls.running();
     tokio::select! {
         () = front.requests.all_free() => {}

@@ -44,6 +44,8 @@ impl Front {
         let events = self.host.events();
         let unready = if self.asked.is_cancelled() {
             "The host ends.\n"
+        } else if !self.host.is_ready() {
+            "Skills are being loaded.\n"
         } else if self.host.skills().is_empty() {
             "There is no skill.\n"
         } else if !events.is_kept() {
