@@ -246,6 +246,17 @@ fn c04_what_cannot_change_while_the_host_runs_is_said_and_the_rest_counts() {
 }
 
 #[test]
+fn what_changes_for_others_is_not_told() {
+    let desk = desk();
+    install(&desk, &skill("one", "1.0.0", "first"));
+    let mut assistant = desk.serve(&[], &json!({}));
+    assert_eq!(tools(&mut assistant), ["one_run"]);
+    desk.configure(&[TRUST, "[principal.ci]\ntools.deny = [\"one/run\"]\n"].concat());
+    until("it counts", || events(&desk, "config.reloaded").len() == 1);
+    assert!(assistant.notified(CHANGED, LONG).is_none());
+}
+
+#[test]
 fn i09_an_update_serves_and_is_listed_when_it_is_approved() {
     let desk = desk();
     install(&desk, &skill("one", "1.0.0", "first"));

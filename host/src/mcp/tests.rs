@@ -71,7 +71,8 @@ impl Client {
             )
             .await;
         let capabilities = &answer["result"]["capabilities"];
-        assert!(capabilities["tools"].is_object() && capabilities["resources"].is_object());
+        assert_eq!(capabilities["tools"], json!({"listChanged": true}));
+        assert!(capabilities["resources"].is_object());
         assert_eq!(answer["result"]["serverInfo"]["name"], "skillhost");
         client
     }
