@@ -58,6 +58,7 @@ mod host;
 mod recovery;
 mod reload;
 mod sinks;
+mod wire;
 
 // What must hold after each of these, and that it would be noticed if not.
 mod oracles;

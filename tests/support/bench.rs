@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 pub struct Bench {
     folder: TempDir,
     key: PrivateKey,
-    host: Host,
+    host: Arc<Host>,
     records: Records,
     timeout: Duration,
     stranger: Stranger,
@@ -100,7 +100,7 @@ impl Bench {
         Self {
             folder,
             key,
-            host: Host::new(setup).unwrap(),
+            host: Arc::new(Host::new(setup).unwrap()),
             records,
             timeout,
             stranger: Stranger::new(),
@@ -109,8 +109,14 @@ impl Bench {
 
     /// The host.
     #[must_use]
-    pub const fn host(&self) -> &Host {
+    pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The host, for whoever serves it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Host> {
+        Arc::clone(&self.host)
     }
 
     /// How often the host has begun to compile, or has taken code from the

@@ -14,10 +14,10 @@ use crate::host::Setup;
 use crate::sign::PrivateKey;
 use crate::verify::{PublicKey, Signer, TrustPolicy};
 
-type Events = Arc<Mutex<Vec<Value>>>;
+pub(super) type Events = Arc<Mutex<Vec<Value>>>;
 
 #[derive(Debug)]
-struct Kept(Events);
+pub(super) struct Kept(pub(super) Events);
 
 impl Sink for Kept {
     fn write(&self, record: &Record<'_>) -> Result<()> {
@@ -29,7 +29,7 @@ impl Sink for Kept {
     }
 }
 
-fn trust() -> TrustPolicy {
+pub(super) fn trust() -> TrustPolicy {
     let folder = tempfile::tempdir().unwrap();
     let (_, public) = PrivateKey::generate()
         .unwrap()

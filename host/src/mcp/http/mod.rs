@@ -125,8 +125,12 @@ async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> R
     // Whoever listens for changes would keep its place for as long as it may.
     front.host.end_listening();
     let running = front.calls.running();
+    let all_ended = async {
+        front.requests.all_free().await;
+        front.calls.ended().await;
+    };
     tokio::select! {
-        () = front.requests.all_free() => {}
+        () = all_ended => {}
         () = stop.at_once() => {}
         () = sleep(front.settings.limits.drain) => {}
     }
@@ -138,7 +142,7 @@ async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> R
     front.over.cancel();
     connections.shutdown().await;
     front.calls.ended().await;
-    front.refusals.tell(true);
+    front.refusals.tell_all();
     let event = Event::ServerStopped {
         reason: "signal",
         running,
@@ -146,3 +150,6 @@ async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> R
     };
     front.host.events().record(&Subject::default(), &event)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,86 +230,90 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(100);
+    const NEVER: Duration = Duration::from_secs(3600);
+    const MOMENT: Duration = Duration::from_millis(1);
+
     fn paced(
-        room: usize,
-    ) -> (
-        tokio::io::DuplexStream,
-        Paced<tokio::io::DuplexStream>,
-        Arc<Pace>,
-    ) {
-        let (client, host) = duplex(room);
-        let pace = Pace::new(HttpLimits::default());
+        change: impl FnOnce(&mut HttpLimits),
+    ) -> (DuplexStream, Paced<DuplexStream>, Arc<Pace>) {
+        let mut limits = HttpLimits {
+            header_timeout: NEVER,
+            write_timeout: NEVER,
+            idle_timeout: NEVER,
+            ..HttpLimits::default()
+        };
+        change(&mut limits);
+        let (client, host) = duplex(64);
+        let pace = Pace::new(limits);
         let paced = Paced::new(host, Arc::clone(&pace));
         (client, paced, pace)
     }
 
-    async fn seconds<T>(work: impl Future<Output = T>) -> (T, Duration) {
-        let start = Instant::now();
-        let done = work.await;
-        (done, Duration::from_secs(start.elapsed().as_secs()))
-    }
-
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn m10_a_head_has_its_time_however_often_a_byte_comes() {
-        let (mut client, mut paced, pace) = paced(64);
-        let trickle = tokio::spawn(async move {
+        let (mut client, mut paced, pace) = paced(|limits| limits.header_timeout = SHORT);
+        let trickle = async {
             while client.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(MOMENT).await;
             }
-        });
+        };
         let mut read = Vec::new();
-        let (ended, took) = seconds(paced.read_to_end(&mut read)).await;
+        let ended = tokio::select! {
+            () = trickle => panic!("the client went"),
+            ended = paced.read_to_end(&mut read) => ended,
+        };
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(
-            (pace.broken(), took),
-            (Some(Slow::Head), HttpLimits::default().header_timeout)
-        );
-        trickle.abort();
+        assert_eq!(pace.broken(), Some(Slow::Head));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn m10_between_two_requests_there_is_another_time() {
-        let (_client, mut paced, pace) = paced(64);
+        let (mut client, mut paced, pace) = paced(|limits| {
+            limits.header_timeout = SHORT;
+            limits.idle_timeout = SHORT * 2;
+        });
         let serving = pace.serve();
         let mut byte = [0];
-        let busy = tokio::time::timeout(Duration::from_secs(3600), paced.read(&mut byte)).await;
+        let busy = tokio::time::timeout(SHORT * 3, paced.read(&mut byte)).await;
         assert!(busy.is_err(), "a call takes as long as its limits allow");
         drop(serving);
-        let (ended, took) = seconds(paced.read(&mut byte)).await;
+        let ended = paced.read(&mut byte).await;
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(
-            (pace.broken(), took),
-            (Some(Slow::Idle), HttpLimits::default().idle_timeout)
-        );
+        assert_eq!(pace.broken(), Some(Slow::Idle));
+        drop(pace.serve());
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(paced.read(&mut byte).await.unwrap(), 1);
+        paced.read(&mut byte).await.unwrap_err();
+        assert_eq!(pace.broken(), Some(Slow::Head), "a request has begun");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn m10_who_takes_a_byte_now_and_then_is_late_as_well() {
-        let (mut client, mut paced, pace) = paced(64);
-        let trickle = tokio::spawn(async move {
+        let (mut client, mut paced, pace) = paced(|limits| limits.write_timeout = SHORT);
+        let trickle = async {
             while client.read_u8().await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(MOMENT).await;
             }
-        });
-        let (ended, took) = seconds(paced.write_all(&[0; 4096])).await;
+        };
+        let ended = tokio::select! {
+            () = trickle => panic!("the client went"),
+            ended = paced.write_all(&[0; 1 << 20]) => ended,
+        };
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(
-            (pace.broken(), took),
-            (Some(Slow::Taking), HttpLimits::default().write_timeout)
-        );
-        trickle.abort();
+        assert_eq!(pace.broken(), Some(Slow::Taking));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_takes_everything_in_time_is_never_late() {
-        let (mut client, mut paced, pace) = paced(64);
+        let (mut client, mut paced, pace) = paced(|limits| limits.write_timeout = SHORT * 4);
         for _ in 0..3 {
             let taken = async {
-                tokio::time::sleep(Duration::from_secs(20)).await;
+                tokio::time::sleep(SHORT * 2).await;
                 client.read_exact(&mut [0; 100]).await
             };
             let written = async {

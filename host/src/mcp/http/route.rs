@@ -153,7 +153,7 @@ impl Front {
 
     /// What is done now and then.
     pub(super) fn tick(&self) {
-        self.refusals.tell(false);
+        self.refusals.tell();
         if let Some(tls) = &self.tls {
             let (tls, events) = (Arc::clone(tls), Arc::clone(self.host.events()));
             tokio::task::spawn_blocking(move || tls.renew(&events));

@@ -123,13 +123,18 @@ impl FromStr for HostName {
         };
         let (name, port) = split_port(text).ok_or_else(wrong)?;
         match Host::parse(name) {
-            Ok(host) if host.to_string() == name => Ok(Self {
+            Ok(host) if host.to_string() == name && name.bytes().all(is_plain) => Ok(Self {
                 name: name.to_owned(),
                 port,
             }),
             _ => Err(wrong()),
         }
     }
+}
+
+/// Whether names and addresses are made of it: what means any name is no name.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']')
 }
 
 /// Name and port of a `Host` header; none if it is neither `NAME` nor

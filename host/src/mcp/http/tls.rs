@@ -121,3 +121,155 @@ fn invalid(files: &TlsFiles, cause: &dyn std::fmt::Display) -> Error {
     .with_hint("Name PEM files: the chain with the host's own certificate first, and its private key without a password.")
     .with_internal(cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+    use tokio::io::duplex;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::ServerName;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+    use super::*;
+    use crate::mcp::tests::{Events as Seen, Kept};
+
+    /// A certificate for `localhost` that vouches for itself, and its key.
+    struct Pair {
+        certificate: CertificateDer<'static>,
+        chain: String,
+        key: String,
+    }
+
+    fn pair() -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Pair {
+            certificate: certificate.der().clone(),
+            chain: pem("CERTIFICATE", certificate.der()),
+            key: pem("PRIVATE KEY", &key.serialize_der()),
+        }
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der).unwrap()
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        let beside = path.with_extension("staged");
+        fs::write(&beside, text).unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).unwrap();
+        fs::rename(&beside, path).unwrap();
+    }
+
+    fn place(folder: &TempDir, chain: &str, key: &str) -> TlsFiles {
+        let files = TlsFiles {
+            certificate: folder.path().join("chain.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        write(&files.certificate, chain, 0o644);
+        write(&files.key, key, 0o600);
+        files
+    }
+
+    /// Whether a client that trusts that certificate alone is served.
+    async fn serves(tls: &Tls, certificate: &CertificateDer<'static>, protocol: &[u8]) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let (client, server) = duplex(1 << 14);
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let (shaken, _) = tokio::join!(
+            connector.connect(name, client),
+            tls.acceptor().accept(server)
+        );
+        shaken.is_ok()
+    }
+
+    fn recorded(seen: &Seen) -> Vec<String> {
+        let seen = seen.lock().unwrap();
+        let kinds = seen.iter().map(|it| {
+            let event = it["event"].as_str().unwrap();
+            format!("{event} {}", it["kind"].as_str().unwrap_or("-"))
+        });
+        kinds.collect()
+    }
+
+    #[tokio::test]
+    async fn a_changed_pair_is_served_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, fresh) = (pair(), pair());
+        let files = place(&folder, &old.chain, &old.key);
+        let tls = Tls::open(files.clone()).unwrap();
+        let seen = Seen::default();
+        let kept = Box::new(Kept(Arc::clone(&seen)));
+        let events = Events::new(kept, Vec::new(), crate::time::system()).unwrap();
+        tls.renew(&events);
+        assert!(recorded(&seen).is_empty(), "nothing has changed");
+        assert!(serves(&tls, &old.certificate, HTTP_1).await);
+
+        // Half of a pair, as there is while it is replaced.
+        write(&files.certificate, &fresh.chain, 0o644);
+        tls.renew(&events);
+        tls.renew(&events);
+        assert_eq!(recorded(&seen), ["config.rejected ConfigInvalid"]);
+        assert!(serves(&tls, &old.certificate, HTTP_1).await);
+
+        write(&files.key, &fresh.key, 0o644);
+        tls.renew(&events);
+        assert_eq!(
+            recorded(&seen).last().unwrap(),
+            "config.rejected ConfigInsecure"
+        );
+        write(&files.key, &fresh.key, 0o600);
+        tls.renew(&events);
+        assert_eq!(recorded(&seen).last().unwrap(), "config.reloaded -");
+        assert!(serves(&tls, &fresh.certificate, HTTP_1).await);
+        assert!(!serves(&tls, &old.certificate, HTTP_1).await);
+
+        fs::remove_file(&files.key).unwrap();
+        tls.renew(&events);
+        assert_eq!(
+            recorded(&seen).last().unwrap(),
+            "config.rejected ConfigInvalid"
+        );
+        assert!(serves(&tls, &fresh.certificate, HTTP_1).await);
+    }
+
+    #[tokio::test]
+    async fn m11_no_other_protocol_is_agreed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair();
+        let tls = Tls::open(place(&folder, &pair.chain, &pair.key)).unwrap();
+        assert!(serves(&tls, &pair.certificate, b"http/1.1").await);
+        assert!(!serves(&tls, &pair.certificate, b"h2").await);
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused() {
+        let (one, other) = (pair(), pair());
+        for (chain, key) in [
+            (one.chain.as_str(), other.key.as_str()),
+            ("", one.key.as_str()),
+            (one.chain.as_str(), ""),
+            (one.key.as_str(), one.chain.as_str()),
+            ("-----BEGIN CERTIFICATE-----", one.key.as_str()),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let refused = Tls::open(place(&folder, chain, key)).unwrap_err();
+            assert_eq!(refused.kind(), Kind::ConfigInvalid);
+        }
+    }
+}
