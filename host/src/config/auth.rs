@@ -34,15 +34,6 @@ impl AuthConfig {
     pub fn is_configured(&self, keys: &Path) -> bool {
         self.is_declared || keys.exists()
     }
-
-    /// How they do that, as `server.started` has it.
-    #[must_use]
-    pub const fn methods(&self) -> &'static str {
-        match self.oauth {
-            Some(_) => "keys and oauth",
-            None => "keys",
-        }
-    }
 }
 
 #[derive(Deserialize)]

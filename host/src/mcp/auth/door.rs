@@ -42,30 +42,41 @@ const KEYS_SOON: u64 = 5;
 /// `ConfigInvalid` and `ConfigInsecure` for files of keys that cannot be used;
 /// `Internal` if nothing can be watched.
 pub fn door(config: &AuthConfig, keys: &Path, host: &Host) -> Result<Arc<dyn Authenticate>> {
-    let around = host.surroundings();
     let keys = config.keys.as_deref().unwrap_or(keys);
-    let oauth = config.oauth.clone();
-    Ok(Arc::new(Door {
-        keys: Keys::open(
-            KeyFile::at(keys.to_owned()),
-            Arc::clone(&around.clock),
-            Arc::clone(&around.events),
-        )?,
-        oauth: oauth.map(|it| Oauth::open(it, &around)).transpose()?,
-        throttle: Throttle::new(around.clock.monotonic()),
-        telling: Telling::new(around.clock.monotonic()),
-        late: Semaphore::new(MAX_LATE),
-        around,
-    }))
+    Ok(Arc::new(Door::open(config, keys, host.surroundings())?))
 }
 
-struct Door {
+/// Waits for so long.
+pub(super) type Sleep = Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+pub(super) struct Door {
     keys: Keys,
     oauth: Option<Oauth>,
     throttle: Throttle,
     telling: Telling,
     late: Semaphore,
+    /// How time passes for those who wait.
+    pub(super) sleep: Sleep,
     around: Surroundings,
+}
+
+impl Door {
+    pub(super) fn open(config: &AuthConfig, keys: &Path, around: Surroundings) -> Result<Self> {
+        let oauth = config.oauth.clone();
+        Ok(Self {
+            keys: Keys::open(
+                KeyFile::at(keys.to_owned()),
+                Arc::clone(&around.clock),
+                Arc::clone(&around.events),
+            )?,
+            oauth: oauth.map(|it| Oauth::open(it, &around)).transpose()?,
+            throttle: Throttle::new(around.clock.monotonic()),
+            telling: Telling::new(around.clock.monotonic()),
+            late: Semaphore::new(MAX_LATE),
+            sleep: Box::new(|time| Box::pin(tokio::time::sleep(time))),
+            around,
+        })
+    }
 }
 
 impl Authenticate for Door {
@@ -131,7 +142,7 @@ impl Door {
     async fn serve_out(&self, sentence: Sentence, reason: Reason) -> Refused {
         match (sentence, self.late.try_acquire()) {
             (Sentence::Late(delay), Ok(_place)) => {
-                tokio::time::sleep(delay).await;
+                (self.sleep)(delay).await;
                 self.prove(reason)
             }
             (Sentence::Late(delay), Err(_full)) => locked(delay),

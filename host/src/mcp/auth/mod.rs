@@ -102,3 +102,6 @@ impl Authenticate for NoAuthentication {
         NONE
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,3 +110,6 @@ impl Oauth {
         self.resource.page(path)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
