@@ -191,6 +191,13 @@ impl Desk {
         command.stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// Starts the command, to be heard while it goes on.
+    pub(crate) fn spawn_heard(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[], arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     fn command(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
         self.program(PROGRAM, variables, arguments)
     }

@@ -14,6 +14,7 @@ mod asks;
 mod audit;
 mod author;
 mod cache;
+mod callers;
 mod deny;
 mod development;
 mod exit_codes;

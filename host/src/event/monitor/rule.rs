@@ -220,7 +220,7 @@ fn is_own(event: &str) -> bool {
 pub struct Rules(Vec<Rule>);
 
 /// Name, event, whose, how many, within how many seconds.
-const SHIPPED: [(&str, &str, Per, u32, u64); 10] = [
+const SHIPPED: [(&str, &str, Per, u32, u64); 11] = [
     ("denials", "capability.denied", Per::Skill, 20, 60),
     ("egress", "egress.denied", Per::Skill, 20, 60),
     ("signatures", "verify.failed", Per::Host, 5, 60),
@@ -231,6 +231,7 @@ const SHIPPED: [(&str, &str, Per, u32, u64); 10] = [
     ("requests", "request.rejected", Per::Principal, 50, 60),
     ("inputs", "input.flagged", Per::Principal, 20, 60),
     ("overload", "host.overloaded", Per::Host, 100, 60),
+    ("authentication", "auth.failed", Per::Host, 20, 60),
 ];
 
 impl Default for Rules {

@@ -289,7 +289,10 @@ impl Writer<'_> {
         let name = match (line.text("capability"), line.text("skill")) {
             (Some(capability), Some(skill)) => format!("{skill}: {capability}"),
             (Some(capability), None) => capability.to_owned(),
-            _ => "trust".to_owned(),
+            _ => match line.text("key") {
+                Some(key) => format!("key {key}"),
+                None => "trust".to_owned(),
+            },
         };
         self.put(
             "entity",
