@@ -1,6 +1,6 @@
 //! What the protocol's requests mean here.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -22,6 +22,7 @@ use super::stop::Calls;
 use super::{changes, message, names, pages, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
+use crate::event::{Event, Subject};
 use crate::host::Host;
 use crate::invocation::{Invocation, InvocationId, Progress, ProgressSink, TraceParent};
 use crate::question::Earlier;
@@ -179,9 +180,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let called = AssertUnwindSafe(self.call(request, context)).catch_unwind();
-        called
-            .await
-            .unwrap_or_else(|_panic| Ok(result::host_failed().into()))
+        called.await.unwrap_or_else(|_panic| {
+            self.record_panic();
+            Ok(result::host_failed().into())
+        })
     }
 
     async fn on_custom_request(

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rmcp::model::RequestId;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -123,6 +123,57 @@ impl<'a> Envelope<'a> {
             let problem = format!("the key `{name}` stands twice");
             self.problem.get_or_insert(problem);
         }
+    }
+}
+
+/// What the first bytes of a message say of it, the rest of which nobody reads:
+/// its id, if that is whole, and whether it is an answer.
+pub(in crate::mcp) fn beginning(bytes: &[u8]) -> (Option<RequestId>, bool) {
+    let whole = match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(cause) => bytes
+            .get(..cause.valid_up_to())
+            .and_then(|it| str::from_utf8(it).ok())
+            .unwrap_or_default(),
+    };
+    let mut first = First::default();
+    let mut deserializer = serde_json::Deserializer::from_str(whole);
+    // It breaks off, which is known.
+    let _ = (&mut first).deserialize(&mut deserializer);
+    (first.id, first.is_answer)
+}
+
+#[derive(Default)]
+struct First {
+    id: Option<RequestId>,
+    is_answer: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut First {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut First {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<Field>()? {
+            self.is_answer |= matches!(field, Field::Result | Field::Error);
+            let is_id = matches!(field, Field::Id);
+            let value: &RawValue = map.next_value()?;
+            if is_id {
+                self.id = identify(value).ok();
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,17 +1,27 @@
 //! What is wrong with a message, and what its sender is told.
 
 use std::fmt;
+use std::time::Duration;
 
 use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
 use serde_json::json;
 
 use crate::error::{Error, Kind};
+use crate::time::millis;
+
+/// For requests that come while too many run (JSON-RPC 2.0, section 5.1: -32000
+/// to -32099 are a server's own).
+const OVERLOADED: ErrorCode = ErrorCode(-32000);
+
+/// How long to wait before another try.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// A message that is refused.
 #[derive(Debug)]
 pub struct Malformed {
     fault: Fault,
-    pub(super) id: Option<RequestId>,
+    /// Whose answer it is.
+    pub(in crate::mcp) id: Option<RequestId>,
     is_answer: bool,
 }
 
@@ -23,12 +33,16 @@ impl Malformed {
         if self.is_answer {
             return None;
         }
-        let told = json!({"kind": self.fault.kind});
+        let mut told = json!({"kind": self.fault.kind});
+        if let (Some(wait), Some(told)) = (self.fault.wait, told.as_object_mut()) {
+            told.insert("retry_after_ms".to_owned(), json!(millis(wait)));
+        }
         let error = ErrorData::new(self.fault.code, self.fault.reason.clone(), Some(told));
         Some(ServerJsonRpcMessage::error(error, self.id.clone()))
     }
 
-    /// The code of JSON-RPC: -32700, -32600 or -32602.
+    /// The code of JSON-RPC: -32700, -32600 or -32602; -32000 for a message that
+    /// may be sent again later.
     #[must_use]
     pub const fn code(&self) -> i32 {
         self.fault.code.0
@@ -40,7 +54,8 @@ impl Malformed {
         self.fault.kind
     }
 
-    /// What was not held, for the event: `json`, `message` or `arguments`.
+    /// What was not held, for the event: `json`, `message` or `arguments`; over
+    /// standard input also `line` and `in-flight`.
     #[must_use]
     pub const fn limit(&self) -> &'static str {
         self.fault.limit
@@ -60,6 +75,8 @@ pub(in crate::mcp) struct Fault {
     kind: Kind,
     limit: &'static str,
     reason: String,
+    /// After which time it is of use to try again.
+    wait: Option<Duration>,
 }
 
 impl Fault {
@@ -70,6 +87,7 @@ impl Fault {
             kind: Kind::InvalidRequest,
             limit: "json",
             reason: format!("The message is not valid JSON: {cause}."),
+            wait: None,
         }
     }
 
@@ -80,6 +98,7 @@ impl Fault {
             kind: Kind::InvalidRequest,
             limit: "message",
             reason: format!("This is no message of JSON-RPC 2.0: {cause}."),
+            wait: None,
         }
     }
 
@@ -90,6 +109,7 @@ impl Fault {
             kind: Kind::InvalidRequest,
             limit: "message",
             reason: format!("The parameters are not valid: {cause}."),
+            wait: None,
         }
     }
 
@@ -102,6 +122,7 @@ impl Fault {
             kind: error.kind(),
             limit: "arguments",
             reason: reason.trim_end().to_owned(),
+            wait: None,
         }
     }
 
@@ -114,6 +135,20 @@ impl Fault {
             reason: format!(
                 "The message is longer than {most} bytes. Send less, or have the skill read a file."
             ),
+            wait: None,
+        }
+    }
+
+    /// So many requests of this client run already.
+    pub(in crate::mcp) fn overloaded(most: usize) -> Self {
+        Self {
+            code: OVERLOADED,
+            kind: Kind::Overloaded,
+            limit: "in-flight",
+            reason: format!(
+                "{most} requests of this client run already. Try again when one of them has ended."
+            ),
+            wait: Some(WAIT),
         }
     }
 

@@ -20,7 +20,8 @@ use rmcp::model::{ErrorCode, ErrorData, Extensions, JsonObject, RequestId, Serve
 use serde_json::Value;
 
 use self::envelope::Envelope;
-use self::malformed::Fault;
+pub(in crate::mcp) use self::envelope::beginning;
+pub(in crate::mcp) use self::malformed::Fault;
 pub use self::malformed::Malformed;
 use self::parameters::Parameters;
 use crate::invocation::Input;
@@ -175,7 +176,7 @@ fn assemble(
 
 fn request(envelope: &Envelope<'_>, id: Option<RequestId>, method: &str) -> Result<Message, Fault> {
     let parameters = Parameters::read(envelope.params, method)?;
-    let mut text = beginning(id.as_ref());
+    let mut text = head(id.as_ref());
     // Writing to a string does not fail.
     let _ = write!(text, r#","method":{}"#, quoted(method));
     if let Some(params) = &parameters.text {
@@ -200,7 +201,7 @@ fn answer(
     }
     let id = id.ok_or_else(|| Fault::invalid("an answer has an id"))?;
     parameters::check(body)?;
-    let mut text = beginning(Some(&id));
+    let mut text = head(Some(&id));
     let _ = write!(text, r#","{name}":{}}}"#, body.get());
     Ok(Message {
         shape: Shape::Answer(id),
@@ -209,7 +210,7 @@ fn answer(
     })
 }
 
-fn beginning(id: Option<&RequestId>) -> String {
+fn head(id: Option<&RequestId>) -> String {
     let mut text = r#"{"jsonrpc":"2.0""#.to_owned();
     let _ = match id {
         None => Ok(()),
