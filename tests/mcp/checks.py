@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
@@ -198,9 +199,15 @@ async def over_stdio(skillhost: str, world: World) -> None:
             await session(stdio_client(server, log), world, mode, version)
 
 
-async def over_http(url: str, world: World) -> None:
+async def over_http(server: Server, world: World) -> None:
     for mode, version in ERAS:
-        await session(streamable_http_client(url), world, mode, version)
+        async with httpx2.AsyncClient(timeout=PATIENCE, headers=server.headers) as with_key:
+            await session(streamable_http_client(server.url, http_client=with_key), world, mode, version)
+    for headers in [{}, {"Authorization": "Bearer wrong"}]:
+        async with httpx2.AsyncClient(timeout=PATIENCE, headers=headers) as without_key:
+            answer = await without_key.post(server.url, json={})
+            check(f"nobody is let in with {headers or 'no key'}", 401, answer.status_code)
+            check("what would let them in is named", "Bearer", answer.headers["www-authenticate"].split()[0])
 
 
 async def session(transport, world: World, mode: str, version: str) -> None:
@@ -218,7 +225,7 @@ def all_checks(skillhost: str, world: World) -> None:
     asyncio.run(over_stdio(skillhost, world))
     print("-- over HTTP", flush=True)
     with Server(skillhost, world) as server:
-        asyncio.run(over_http(server.url, world))
+        asyncio.run(over_http(server, world))
     check("SIGTERM ends the server that listens", 0, server.status)
     check("it never panicked", False, "panicked" in server.log())
     end(skillhost, world, "the end of input", lambda server: server.stdin.close())

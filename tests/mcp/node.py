@@ -72,13 +72,15 @@ def main(skillhost: str, config: str, npm: str) -> None:
                 "audit": str(world.audit),
                 "origin": world.origin,
                 "url": server.url,
-                "headers": {},
+                "headers": server.headers,
             }
             drive = [Path(npm) / "node", HERE / "drive.mjs", npm, json.dumps(told)]
             subprocess.run(drive, check=True, timeout=10 * PATIENCE)
+            key = [f"{name}: {value}" for name, value in server.headers.items()]
+            url = ["--server-url", server.url, "--transport", "http", "--header", *key]
             ways = {
                 "stdio, MCP 2025-11-25": ["--protocol-era", "legacy", skillhost, "serve", "--config", str(world.config)],
-                "HTTP, MCP 2026-07-28": ["--protocol-era", "modern", "--server-url", server.url, "--transport", "http"],
+                "HTTP, MCP 2026-07-28": ["--protocol-era", "modern", *url],
             }
             for name, way in ways.items():
                 print(f"-- the Inspector, {name}", flush=True)

@@ -52,6 +52,7 @@ class World:
         given = tomllib.loads(config.read_text())
         at = config.parent
         lines = ["[audit]", f"file = {quoted(self.audit)}"]
+        lines += ["[auth]", f"keys = {quoted(self.config.parent / 'keys.toml')}"]
         if directory := given.get("skills", {}).get("directory"):
             lines += ["[skills]", f"directory = {quoted(at / directory)}"]
         if trust := given.get("trust"):
@@ -66,11 +67,16 @@ class World:
 
 
 class Server:
-    """`skillhost serve` over HTTP on loopback, with a world's configuration."""
+    """`skillhost serve` over HTTP on loopback, with a world's configuration, for
+    whoever has its key."""
 
-    def __init__(self, skillhost: str, world: World, *arguments: str):
+    def __init__(self, skillhost: str, world: World):
         self._log = world.config.parent / "http.log"
-        command = [skillhost, "serve", "--config", world.config, "--http", "127.0.0.1:0", *(arguments or ["--no-auth"])]
+        make = [skillhost, "keys", "create", "driver", "--json", "--config", world.config]
+        made = subprocess.run(make, check=True, capture_output=True, timeout=PATIENCE)
+        # What each request has to say.
+        self.headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
+        command = [skillhost, "serve", "--config", world.config, "--http", "127.0.0.1:0"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
