@@ -67,7 +67,10 @@ impl Server {
         let told = File::create(home.path().join("stderr")).unwrap();
         command.env_clear().env("PATH", "/usr/bin:/bin");
         command.env("HOME", home.path()).current_dir(home.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(told);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(told);
         let address = free_address();
         if wire == Wire::Http {
             command.arg(address.to_string());
