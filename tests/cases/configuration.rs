@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use skillhost::config::{CompileConfig, Config};
 use skillhost::consent::ask::AskRules;
 use skillhost::event::sink::QueueSize;
-use skillhost::mcp::Paging;
+use skillhost::mcp::{HttpLimits, Paging};
 use skillhost::policy::limits::Limits;
 use skillhost::recovery::{Backoff, Breaking, Budgeting, RecoveryChange};
 use skillhost::sign::PrivateKey;
@@ -76,6 +76,7 @@ fn the_complete_configuration_is_taken_and_its_defaults_are_ours() {
     assert_eq!(config.paging, Paging::default());
     assert_eq!(config.asking, AskRules::default());
     assert_eq!(config.compile, CompileConfig::default());
+    assert_eq!(config.http.limits, HttpLimits::default());
     let recovery = RecoveryChange {
         backoff: Some(Backoff::default()),
         retry_on: Some(vec![Kind::GuestFailed]),

@@ -31,5 +31,6 @@ mod remains;
 mod run;
 mod secrets;
 mod selftest;
+mod serve;
 mod sinks;
 mod trust;

@@ -145,6 +145,33 @@ async fn m19_a_host_without_calls_ends_at_once_and_says_so() {
     );
 }
 
+/// Nobody sends calls to a host that cannot record them, so that it has to find
+/// out by itself when it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn d02_the_host_is_not_ready_while_nothing_can_be_recorded() {
+    const READY: &str = "GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+    let wire = Wire::open(|_| {}).await;
+    let mut client = wire.connect().await;
+    assert_eq!(client.ask(READY).await.status, 200);
+    wire.bench.records().set_full(true);
+    let failed = client.call("echo_echo", &json!({"text": "x"})).await.json();
+    assert_eq!(
+        failed["result"]["_meta"]["dev.skillhost/kind"], "AuditUnavailable",
+        "{failed}"
+    );
+    assert_eq!(client.ask(READY).await.status, 503);
+    wire.bench.records().set_full(false);
+    for _ in 0..400 {
+        if client.ask(READY).await.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(client.ask(READY).await.status, 200);
+    assert_eq!(wire.event("wire.rejected").await["limit"], "audit");
+    wire.end().await;
+}
+
 #[expect(clippy::disallowed_methods, reason = "measures the host from outside")]
 fn now() -> Instant {
     Instant::now()

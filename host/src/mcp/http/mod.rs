@@ -107,7 +107,9 @@ async fn accept(
                 }
             }
         }
-        while connections.try_join_next().is_some() {}
+        while let Some(ended) = connections.try_join_next() {
+            front.ended(ended);
+        }
     }
 }
 
@@ -137,7 +139,11 @@ async fn end(front: &Arc<Front>, mut connections: JoinSet<()>, stop: &Stop) -> R
     let cancelled = front.calls.running();
     front.calls.cancel();
     front.closing.cancel();
-    let all_closed = async { while connections.join_next().await.is_some() {} };
+    let all_closed = async {
+        while let Some(ended) = connections.join_next().await {
+            front.ended(ended);
+        }
+    };
     let _in_time = timeout(PATIENCE, all_closed).await;
     front.over.cancel();
     connections.shutdown().await;

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rustix::process::{Resource, getrlimit};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, Held, last, later, only, plain};
@@ -169,14 +170,28 @@ impl Front {
     ) -> Response<Held> {
         let judged = AssertUnwindSafe(self.judge(request, peer)).catch_unwind();
         let (answer, slot) = judged.await.unwrap_or_else(|_panic| {
-            let _whether_recorded_or_not = self
-                .host
-                .events()
-                .record(&Subject::default(), &Event::HostPanicked {});
+            self.panicked();
             let told = "The host failed while it served this request.";
             (last(plain(StatusCode::INTERNAL_SERVER_ERROR, told)), None)
         });
         answer.map(|body| Held::new(body, slot, serving))
+    }
+
+    /// A connection has ended.
+    pub(super) fn ended(&self, ended: std::result::Result<(), JoinError>) {
+        if ended.is_err_and(|cause| cause.is_panic()) {
+            self.panicked();
+        }
+    }
+
+    fn panicked(&self) {
+        let recorded = self
+            .host
+            .events()
+            .record(&Subject::default(), &Event::HostPanicked {});
+        if let Err(error) = recorded {
+            tracing::debug!(internal = error.internal(), "a panic is not recorded");
+        }
     }
 
     async fn judge(&self, request: Request<Incoming>, peer: Peer) -> (Answer, Option<Slot>) {
