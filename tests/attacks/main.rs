@@ -50,6 +50,7 @@ mod trust_root;
 mod desk;
 mod entries;
 mod monitor;
+mod protocol;
 mod trust;
 
 // The host itself.

@@ -151,6 +151,19 @@ impl Assistant {
         input.flush().unwrap();
     }
 
+    /// Writes these bytes, whatever they are.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(bytes).unwrap();
+        input.flush().unwrap();
+    }
+
+    /// The next message, whatever it is.
+    pub fn heard(&mut self) -> Value {
+        let earlier = self.unasked.pop_front();
+        earlier.unwrap_or_else(|| self.answers.recv_timeout(PATIENCE).unwrap())
+    }
+
     /// The server's process.
     #[must_use]
     pub fn process(&self) -> u32 {
@@ -160,12 +173,21 @@ impl Assistant {
     /// Says good-bye; what the server wrote on standard error. It must have
     /// ended well.
     #[must_use]
-    pub fn end(mut self) -> String {
+    pub fn end(self) -> String {
+        self.rest().1
+    }
+
+    /// Says good-bye; the messages that nobody read yet, and what the server
+    /// wrote on standard error. It must have ended well.
+    #[must_use]
+    pub fn rest(mut self) -> (Vec<Value>, String) {
         self.input = None;
         let status = self.server.wait().unwrap();
         let errors = self.errors.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}: {errors}");
-        errors
+        let unasked = std::mem::take(&mut self.unasked);
+        let rest = unasked.into_iter().chain(self.answers.iter()).collect();
+        (rest, errors)
     }
 }
 

@@ -55,6 +55,18 @@ impl Server {
         &self.caller
     }
 
+    /// Says that the host panicked outside of the attempts of a call, which say
+    /// so themselves.
+    pub(super) fn record_panic(&self) {
+        let subject = Subject {
+            principal: Some(self.caller.principal.as_str().into()),
+            ..Subject::default()
+        };
+        // A panic in the log itself must not end the answer to the first.
+        let recording = || self.host.events().record(&subject, &Event::HostPanicked {});
+        let _ = catch_unwind(AssertUnwindSafe(recording));
+    }
+
     async fn call(
         &self,
         mut request: CallToolRequestParams,

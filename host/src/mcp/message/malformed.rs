@@ -146,7 +146,7 @@ impl Fault {
             kind: Kind::Overloaded,
             limit: "in-flight",
             reason: format!(
-                "{most} requests of this client run already. Try again when one of them has ended."
+                "{most} such requests of this client run already. Try again when one of them has ended."
             ),
             wait: Some(WAIT),
         }

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientNotification, ClientRequest, GetExtensions, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,8 +20,9 @@ use super::refusals::Refusals;
 use crate::event::Events;
 use crate::mcp::message::{self, Answers, Arguments, Fault, Malformed, Shape};
 
-/// How many requests of a client may run at once. Those that it gave up count
-/// until they have ended.
+/// How many calls of a client may run at once, and how many other requests:
+/// whoever waits for its calls can still ask whether the host is there. What it
+/// gave up counts until it has ended.
 const IN_FLIGHT: usize = 64;
 
 /// One client's messages, as lines.
@@ -31,7 +32,8 @@ pub(super) struct Pipe<R, W> {
     longest: usize,
     out: Arc<Out<W>>,
     ledger: Ledger,
-    places: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    others: Arc<Semaphore>,
     refusals: Refusals,
     ended: CancellationToken,
 }
@@ -61,7 +63,8 @@ where
             longest,
             out,
             ledger: Ledger::default(),
-            places: Arc::new(Semaphore::new(IN_FLIGHT)),
+            calls: Arc::new(Semaphore::new(IN_FLIGHT)),
+            others: Arc::new(Semaphore::new(IN_FLIGHT)),
             refusals: Refusals::new(events),
             ended,
         }
@@ -125,21 +128,26 @@ where
         mut message: RxJsonRpcMessage<RoleServer>,
         arguments: Option<Arguments>,
     ) -> Result<RxJsonRpcMessage<RoleServer>, Malformed> {
-        let Ok(taken) = Arc::clone(&self.places).try_acquire_owned() else {
+        let JsonRpcMessage::Request(request) = &mut message else {
+            return Err(Fault::invalid("it is no request").of(Some(id), false));
+        };
+        let places = match &request.request {
+            ClientRequest::CallToolRequest(_) => &self.calls,
+            _ => &self.others,
+        };
+        let Ok(taken) = Arc::clone(places).try_acquire_owned() else {
             return Err(Fault::overloaded(IN_FLIGHT).of(Some(id), false));
         };
         if !self.ledger.open(&id) {
             let fault = Fault::invalid("its id is that of another request");
             return Err(fault.of(Some(id), false));
         }
-        if let JsonRpcMessage::Request(request) = &mut message {
-            let extensions = request.request.extensions_mut();
-            extensions.insert(Place {
-                _taken: Arc::new(taken),
-            });
-            if let Some(arguments) = arguments {
-                extensions.insert(arguments);
-            }
+        let extensions = request.request.extensions_mut();
+        extensions.insert(Place {
+            _taken: Arc::new(taken),
+        });
+        if let Some(arguments) = arguments {
+            extensions.insert(arguments);
         }
         Ok(message)
     }
