@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Usage;
 use crate::invocation::parse_answer;
 use crate::manifest::text::one_line;
+use crate::policy::capability::Capability;
 use crate::question::Questions;
 use crate::sandbox::bindings::skillhost::skill::types as wit;
 use crate::time::millis;
@@ -133,6 +134,8 @@ pub struct Answer {
 pub struct Wants {
     /// What the skill asks.
     pub questions: Option<Questions>,
+    /// What it was refused and a human could allow.
+    pub rights: Vec<Capability>,
 }
 
 impl Answer {

@@ -8,7 +8,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::answer::{Output, guest_error, size_of, texts_of};
+use crate::answer::{Output, Wants, guest_error, size_of, texts_of};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Spent, Usage};
 use crate::invocation::Invocation;
@@ -30,8 +30,8 @@ const FUEL_PER_NANOSECOND: u64 = 20;
 /// How one attempt ended.
 pub(crate) struct Ended {
     pub(crate) outcome: Result<Output, Fault>,
-    /// What the guest asks before it answers; the outcome is a fault then.
-    pub(crate) questions: Option<Questions>,
+    /// What would let it go on, if the outcome is a fault.
+    pub(crate) wants: Wants,
     pub(crate) usage: Usage,
     /// Units of fuel that it counts for, those included that the engine may have
     /// lost.
@@ -135,10 +135,10 @@ pub(crate) async fn call(
         _ => usage.fuel.max(fuel_for(took).min(limits.fuel)),
     };
     let diagnostics = diagnostics.redacted(store.data().observer());
-    let mut questions = None;
+    let mut wants = Wants::default();
     let outcome = match called {
         Ok(Ok(Ok(Outcome::Complete(output)))) => finished(output, limits, &mut usage.spent),
-        Ok(Ok(Ok(Outcome::InputRequired(request)))) => Err(asked(request, &mut questions)),
+        Ok(Ok(Ok(Outcome::InputRequired(request)))) => Err(asked(request, &mut wants.questions)),
         Ok(Ok(Err(mut error))) => {
             texts_of(&mut error, |text| store.data().observer().redact_in(text));
             Err(Fault {
@@ -160,7 +160,7 @@ pub(crate) async fn call(
     };
     Ended {
         outcome,
-        questions,
+        wants,
         usage,
         charged,
         diagnostics,

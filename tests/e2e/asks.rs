@@ -191,6 +191,32 @@ fn a_right_that_is_given_for_good_is_a_grant_like_any_other() {
 }
 
 #[test]
+fn what_a_call_was_refused_is_asked_for_if_it_may_run_again() {
+    let desk = desk("");
+    let mut assistant = assistant(&desk);
+    let (once, word) = (accept(&json!({"allow": "once"})), json!({"word": "yes"}));
+    let (answer, asked) = assistant.call_answering("asks-name_keep", &word, &[once]);
+    assert_eq!((text(&answer), asked.len()), ("kept yes", 1));
+    let message = asked[0]["params"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("keep something from call to call"),
+        "{message}"
+    );
+    let (denied, asked) = assistant.call_answering("asks-name_keep-more", &json!({}), &[]);
+    assert_eq!(
+        (&denied["result"]["isError"], asked.len()),
+        (&json!(true), 0),
+        "{denied}"
+    );
+    assert!(
+        text(&denied).contains("skillhost grant asks-name state"),
+        "{denied}"
+    );
+    drop(assistant);
+    assert_eq!(events(&desk, "capability.denied").len(), 2);
+}
+
+#[test]
 fn nobody_is_asked_for_what_the_operator_denies_or_does_not_want_asked() {
     for consent in [
         "[consent]\nask = \"never\"\n",

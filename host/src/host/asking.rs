@@ -129,7 +129,7 @@ impl Host {
         if !denied {
             return Ok(Next::Done);
         }
-        let asks = self.ask_for_rights(call, &loaded, how, can)?;
+        let asks = self.ask_for_rights(call, answer, &loaded, how, can)?;
         Ok(asks.map_or(Next::Done, |asks| Next::Ask(Box::new(pending(asks)))))
     }
 
@@ -185,13 +185,20 @@ impl Host {
     fn ask_for_rights(
         &self,
         call: &Invocation,
+        answer: &Answer,
         loaded: &Arc<Loaded>,
         how: &'static str,
         can: impl Fn(&Question) -> bool,
     ) -> Result<Option<Asks>> {
-        let Some((wishes, offer)) = self.askable(call, loaded) else {
-            return Ok(None);
+        let (offer, ran) = (self.offer(call, loaded), answer.usage.attempts > 0);
+        let wishes = match offer {
+            Offer::Never => return Ok(None),
+            _ if ran => self.refused_rights(call, answer, loaded),
+            _ => self.missing(call, loaded),
         };
+        if wishes.is_empty() || wishes.len() > MAX_CAPABILITIES {
+            return Ok(None);
+        }
         let info = loaded.info();
         let consents = ask::keyed(wishes.iter().map(|(capability, _)| capability.clone()));
         let questions = consents
@@ -222,18 +229,13 @@ impl Host {
     }
 
     /// What a skill cannot do without and was not granted, if a yes to each of it
-    /// would let it run. Nobody is asked about a skill that nobody signed.
-    fn askable(
-        &self,
-        call: &Invocation,
-        loaded: &Loaded,
-    ) -> Option<(Vec<(Capability, String)>, Offer)> {
-        let (offer, verdict) = (self.offer(call, loaded), loaded.verdict());
-        if offer == Offer::Never || loaded.granted.is_ok() {
-            return None;
+    /// would let it run.
+    fn missing(&self, call: &Invocation, loaded: &Loaded) -> Vec<(Capability, String)> {
+        if loaded.granted.is_ok() {
+            return Vec::new();
         }
-        let (manifest, level) = (loaded.manifest(), verdict.level());
-        let terms = self.terms();
+        let (manifest, verdict) = (loaded.manifest(), loaded.verdict());
+        let (terms, level) = (self.terms(), verdict.level());
         let ceiling = Ceiling::of(
             level,
             terms.ceilings.get(&level),
@@ -241,18 +243,44 @@ impl Host {
         );
         let release = Release::of(manifest, verdict.digest(), verdict.signers());
         let (effect, _) = self.consents.effect(&release);
-        let operator = terms
-            .policy_of(&manifest.name)
-            .grant
-            .with(effect.capabilities());
-        let operator = operator.with(&call.earlier.once);
+        let operator = &terms.policy_of(&manifest.name).grant;
+        let operator = operator
+            .with(effect.capabilities())
+            .with(&call.earlier.once);
         let wishes = missing(loaded, &operator);
         let with = operator.with(wishes.iter().map(|(capability, _)| capability));
-        let would_run = policy::decide(manifest, &with, &terms.limits, &ceiling).is_ok();
-        if wishes.is_empty() || wishes.len() > MAX_CAPABILITIES || !would_run {
-            return None;
+        match policy::decide(manifest, &with, &terms.limits, &ceiling) {
+            Ok(_) => wishes,
+            Err(_) => Vec::new(),
         }
-        Some((wishes, offer))
+    }
+
+    /// What a call was refused while it ran, if it may run again: nobody knows
+    /// what it did before.
+    fn refused_rights(
+        &self,
+        call: &Invocation,
+        answer: &Answer,
+        loaded: &Loaded,
+    ) -> Vec<(Capability, String)> {
+        let rules = loaded.recovery.shared(&call.tool);
+        if !rules.is_some_and(|rules| rules.idempotent) {
+            return Vec::new();
+        }
+        let (terms, level) = (self.terms(), loaded.verdict().level());
+        let ceiling = Ceiling::of(
+            level,
+            terms.ceilings.get(&level),
+            &terms.requirements.denied,
+        );
+        let wishes = Wish::all(&loaded.manifest().capabilities);
+        let refused = answer.wants.rights.iter().filter_map(|right| {
+            let wish = wishes.iter().find(|wish| wish.concerns(right))?;
+            let is_new = !call.earlier.once.contains(right);
+            let fits = is_new && ask::takes_a_yes(right) && ceiling.admits(right.right());
+            fits.then(|| (right.clone(), wish.reason.clone()))
+        });
+        refused.collect()
     }
 
     /// Which answers may be given about a skill. About one that nobody signed

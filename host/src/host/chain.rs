@@ -165,11 +165,13 @@ impl<'a> Chain<'a> {
             self.outcome = Some(Err(error));
             self.skill = attempted.skill;
         }
-        // A tool that asks has not failed: nothing is used instead of it. What
-        // is used instead asks nobody, for it was not called.
-        if self.instead.is_none() && attempted.wants.questions.is_some() {
+        // What is used instead asks nobody, for it was not called.
+        if self.instead.is_none() {
             self.wants = attempted.wants;
-            return Ok(None);
+            // A tool that asks has not failed: nothing is used instead of it.
+            if self.wants.questions.is_some() {
+                return Ok(None);
+            }
         }
         match self.decide(failure) {
             Some(decision) => self.follow(decision, tried),

@@ -62,9 +62,7 @@ impl Host {
         Attempted {
             outcome: recorded.and(ended.outcome.map_err(|fault| fault.error)),
             unavailable,
-            wants: Wants {
-                questions: ended.questions,
-            },
+            wants: ended.wants,
             usage: ended.usage,
             charged: ended.charged,
             skill: Some(Arc::clone(loaded.info())),
@@ -174,12 +172,12 @@ pub(super) fn check_output(schemas: &Schemas, ended: &mut Ended) {
 
 /// A question that may not be put to anybody is a failure.
 pub(super) fn check_questions(subject: &Subject, granted: &Granted, ended: &mut Ended) {
-    let Some(questions) = &ended.questions else {
+    let Some(questions) = &ended.wants.questions else {
         return;
     };
     let skill = subject.skill.as_deref().unwrap_or_default();
     if let Err(error) = questions.check_addresses(skill, &granted.grant) {
-        ended.questions = None;
+        ended.wants.questions = None;
         ended.outcome = Err(Fault {
             error,
             cause: Cause::Guest,
@@ -199,6 +197,7 @@ pub(super) fn explain_denial(observer: &Observer, ended: &mut Ended) {
     };
     if matches!(fault.error.kind(), Kind::Denied | Kind::GuestFailed) {
         let message = fault.error.message().to_owned();
+        ended.wants.rights = observer.askable();
         fault.error = Error::new(Kind::Denied, message).with_hint(format!(
             "{} was refused: {}. Allow it with {}.",
             denial.capability, denial.target, denial.grant

@@ -7,10 +7,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::consent::ask::MAX_CAPABILITIES;
 use crate::error::Error;
 use crate::event::{Event, Events, Subject};
 use crate::manifest::Capabilities;
 use crate::manifest::text::one_line;
+use crate::policy::capability::Capability;
 use crate::policy::remedy;
 use crate::secret::without_url_secrets;
 
@@ -53,6 +55,8 @@ struct Denials {
     unnamed: u64,
     /// Secrets that were shown to the call, which is recorded once each.
     revealed: BTreeSet<String>,
+    /// What a human could allow with a yes.
+    askable: Vec<Capability>,
 }
 
 impl Observer {
@@ -87,6 +91,20 @@ impl Observer {
     /// What was refused, each once.
     pub(crate) fn denials(&self) -> Vec<Denial> {
         self.lock().each.keys().cloned().collect()
+    }
+
+    /// Notes something that was refused and that a human could allow.
+    pub(super) fn could_allow(&self, capability: Capability) {
+        let mut denials = self.lock();
+        let askable = &mut denials.askable;
+        if askable.len() < MAX_CAPABILITIES && !askable.contains(&capability) {
+            askable.push(capability);
+        }
+    }
+
+    /// What was refused and a human could allow, each once.
+    pub(crate) fn askable(&self) -> Vec<Capability> {
+        self.lock().askable.clone()
     }
 
     /// Records that a secret was refused.
@@ -144,6 +162,9 @@ impl Observer {
     /// Records that the guest wanted to keep or to read something that it may
     /// not.
     pub(super) fn state(&self, key: &str) {
+        if self.wanted().state.is_some() {
+            self.could_allow(Capability::State);
+        }
         self.deny(
             "state",
             key,

@@ -4,6 +4,7 @@
 use skillhost_sdk::ask::{self, Questions, Reply};
 use skillhost_sdk::prelude::*;
 use skillhost_sdk::serde_json::{Value, json};
+use skillhost_sdk::state;
 
 /// How to call somebody
 #[derive(Deserialize, Schema)]
@@ -90,8 +91,24 @@ fn too_much(questions: usize, state: usize) -> Result<String> {
     Err(asked.again())
 }
 
+/// Keeps a word, which makes no difference the second time.
+#[tool(idempotent)]
+fn keep(word: String) -> Result<String> {
+    state::set("word", word.as_bytes())?;
+    Ok(format!("kept {word}"))
+}
+
+/// Keeps one word more each time.
+#[tool]
+fn keep_more() -> Result<String> {
+    state::set("words", b"more")?;
+    Ok("kept".to_owned())
+}
+
 fn yes() -> Value {
     json!({"type": "object", "properties": {"yes": {"type": "boolean"}}})
 }
 
-skillhost_sdk::export!(greet, twice, endless, everybody, anything, visit, too_much);
+skillhost_sdk::export!(
+    greet, twice, endless, everybody, anything, visit, too_much, keep, keep_more
+);

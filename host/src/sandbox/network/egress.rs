@@ -19,6 +19,7 @@ use super::is_localhost;
 use super::reach::{Open, Reach, Refusal, Unresolved};
 use super::tls::{Stream, encrypt};
 use crate::policy::address::is_metadata_host;
+use crate::policy::capability::Capability;
 use crate::policy::limits::Limits;
 use crate::policy::origin::{Origin, OriginRule, Scheme};
 use crate::policy::{Grant, remedy};
@@ -136,7 +137,10 @@ impl Egress {
         let allowing = self.rules.iter().filter(|rule| rule.allows(origin));
         match allowing.max_by_key(|rule| rule.is_exact()) {
             Some(rule) => Ok(rule.is_exact()),
-            None => Err(self.denied(target, origin, "no grant names this origin")),
+            None => {
+                self.could_allow(origin);
+                Err(self.denied(target, origin, "no grant names this origin"))
+            }
         }
     }
 
@@ -179,6 +183,18 @@ impl Egress {
         }
         self.reach.observer.egress(target, None, &rule, NO_GRANT);
         Error::HttpRequestDenied
+    }
+
+    /// Of an origin that the manifest names. One that only fits a pattern may be
+    /// the model's, or an attacker's, and lead inside: a human would not see that.
+    fn could_allow(&self, origin: &Origin) {
+        let observer = &self.reach.observer;
+        let wanted = observer.wanted().http.as_ref();
+        let mut named = wanted.into_iter().flat_map(|it| &it.origins);
+        let named = named.find(|rule| rule.is_exact() && rule.allows(origin));
+        if let Some(rule) = named {
+            observer.could_allow(Capability::Http(rule.clone()));
+        }
     }
 
     fn denied(&self, target: &str, origin: &Origin, rule: &str) -> Error {
