@@ -34,7 +34,7 @@ struct Served {
 
 impl Served {
     fn start(desk: &Desk, arguments: &[&str]) -> Self {
-        let mut process = desk.listen(arguments);
+        let mut process = desk.spawn_heard(arguments);
         let mut says = BufReader::new(process.stderr.take().unwrap());
         let mut told = String::new();
         let address = loop {

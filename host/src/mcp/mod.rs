@@ -9,6 +9,8 @@ mod ask;
 mod auth;
 mod caller;
 mod changes;
+#[cfg(test)]
+mod fixture;
 mod http;
 pub mod message;
 pub(crate) mod names;

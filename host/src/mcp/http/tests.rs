@@ -12,7 +12,7 @@ use crate::error::Kind;
 use crate::host::Setup;
 use crate::mcp::auth::{NoAuthentication, Page, Refused};
 use crate::mcp::caller::Caller;
-use crate::mcp::tests::{Events, Kept, trust};
+use crate::mcp::fixture::{Events, Kept, trust};
 
 struct Server {
     address: SocketAddr,

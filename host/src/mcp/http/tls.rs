@@ -136,7 +136,7 @@ mod tests {
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
-    use crate::mcp::tests::{Events as Seen, Kept};
+    use crate::mcp::fixture::{Events as Seen, Kept};
 
     /// A certificate for `localhost` that vouches for itself, and its key.
     struct Pair {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::answer::{Diagnostics, SkillInfo, Wants};
 use crate::event::Usage;
+use crate::invocation::Principal;
 use crate::mcp::Paging;
 
 fn answer(outcome: Result<Output, Error>) -> Answer {

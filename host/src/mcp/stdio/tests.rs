@@ -1,7 +1,6 @@
 //! Sessions over a pair of pipes in memory, with a host that has no skills.
 
 use std::future::pending;
-use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
@@ -9,35 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::compile::Worker;
-use crate::event::{Record, Sink};
 use crate::host::Setup;
-use crate::sign::PrivateKey;
-use crate::verify::{PublicKey, Signer, TrustPolicy};
-
-pub(super) type Events = Arc<Mutex<Vec<Value>>>;
-
-#[derive(Debug)]
-pub(super) struct Kept(pub(super) Events);
-
-impl Sink for Kept {
-    fn write(&self, record: &Record<'_>) -> Result<()> {
-        self.0
-            .lock()
-            .unwrap()
-            .push(serde_json::to_value(record).unwrap());
-        Ok(())
-    }
-}
-
-pub(super) fn trust() -> TrustPolicy {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, public) = PrivateKey::generate()
-        .unwrap()
-        .save(&folder.path().join("alice"))
-        .unwrap();
-    let key = PublicKey::from_pem(&std::fs::read_to_string(public).unwrap()).unwrap();
-    TrustPolicy::one(Signer::with_keys("alice", [key])).unwrap()
-}
+use crate::mcp::fixture::{Events, Kept, trust};
 
 struct Client {
     requests: DuplexStream,
