@@ -98,7 +98,7 @@ async fn m19_calls_on_open_connections_are_refused_while_the_host_ends() {
     assert_eq!(wire.event("wire.rejected").await["limit"], "drain");
     // The client that goes ends the one call that the host waits for.
     drop(caller);
-    let bench = wire.end().await;
+    let bench = wire.ended().await;
     let stopped = bench.records().last("server.stopped");
     assert_eq!(
         (&stopped["running"], &stopped["cancelled"]),

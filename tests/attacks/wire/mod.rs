@@ -111,6 +111,11 @@ impl Wire {
     /// Stops, and sees that it ended well.
     async fn end(self) -> Bench {
         self.stop.ask();
+        self.ended().await
+    }
+
+    /// Sees that it ends, after it was asked to stop.
+    async fn ended(self) -> Bench {
         let ended = tokio::time::timeout(LONG, self.served).await;
         ended.unwrap().unwrap().unwrap();
         self.bench

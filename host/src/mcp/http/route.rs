@@ -253,7 +253,12 @@ impl Front {
         let slot = self.requests.take(peer.source);
         let slot = slot.map_err(|full| self.no_place(full, peer))?;
         let limits = &self.settings.limits;
-        let body = request::collect(body, limits.body, limits.body_timeout).await;
+        let body = tokio::select! {
+            biased;
+            body = request::collect(body, limits.body, limits.body_timeout) => body,
+            // What is not there yet is no call that the end would wait for.
+            () = self.asked.cancelled() => return Err(self.ending(peer)),
+        };
         let body = body.map_err(|none| self.no_body(&none, peer))?;
         for name in KEPT_BACK {
             parts.headers.remove(name);
@@ -283,10 +288,14 @@ impl Front {
             return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, told).into());
         }
         if self.asked.is_cancelled() {
-            self.refusals.wire(peer.source, ENDING);
-            return Err(later("The host ends.", ANOTHER).into());
+            return Err(self.ending(peer));
         }
         Ok(())
+    }
+
+    fn ending(&self, peer: Peer) -> Box<Answer> {
+        self.refusals.wire(peer.source, ENDING);
+        later("The host ends.", ANOTHER).into()
     }
 
     fn no_place(&self, full: NoPlace, peer: Peer) -> Box<Answer> {
