@@ -244,8 +244,8 @@ async fn a_caller_calls_what_it_may_and_nothing_else() {
         .find(|it| it.manifest().name.as_str() == "honest")
         .unwrap();
     let tool = "run".parse().unwrap();
-    assert!(bench.host().offers(&named("other"), honest, &tool));
-    assert!(!bench.host().offers(&named("most"), honest, &tool));
+    assert!(bench.host().offers(&named("other"), None, honest, &tool));
+    assert!(!bench.host().offers(&named("most"), None, honest, &tool));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,8 +36,8 @@ fn desk(more: &str) -> Desk {
     desk.configure(&format!("{TRUST}{more}"));
     let skills = desk.path("data/skillhost/skills");
     fs::create_dir_all(&skills).unwrap();
-    pack::write_signed(&skills, "says", &Says::new("hi").component(), desk.key());
-    pack::write_signed(&skills, "honest", &pack::text("honest"), desk.key());
+    let _says = pack::write_signed(&skills, "says", &Says::new("hi").component(), desk.key());
+    let _honest = pack::write_signed(&skills, "honest", &pack::text("honest"), desk.key());
     desk
 }
 
