@@ -23,6 +23,10 @@ fn is_hidden(character: char) -> bool {
 /// steer a terminal, cut after `max` characters.
 #[must_use]
 pub(crate) fn one_line(text: &str, max: usize) -> String {
+    // Nearly every text is one: names, and sentences of the host.
+    if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len().min(max));
     for (index, character) in text.chars().enumerate() {
         if index == max {

@@ -124,7 +124,9 @@ fn key(values: &[&str]) -> String {
         if index > 0 {
             key.push(UNIT_SEPARATOR);
         }
-        key.extend(value.chars().filter(|it| *it != UNIT_SEPARATOR));
+        for part in value.split(UNIT_SEPARATOR) {
+            key.push_str(part);
+        }
     }
     key
 }
