@@ -57,7 +57,7 @@ impl Server {
         let mut command = Command::new(PROGRAM);
         command.arg("serve");
         if wire == Wire::Http {
-            command.arg("--http");
+            command.args(["--no-auth", "--http"]);
         }
         Self::start(command, wire, home)
     }
