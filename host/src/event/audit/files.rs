@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FlockOperation, statat};
+use rustix::fs::{AtFlags, FlockOperation, Stat, fstat, statat};
 use rustix::io::Errno;
 
 use super::segments::folder;
@@ -21,6 +21,25 @@ const TRIES: u32 = 2_100;
 pub(super) struct Seen {
     pub(super) inode: u64,
     pub(super) bytes: u64,
+    /// It has one name. A file that was deleted, or in whose place another was
+    /// put, has none.
+    pub(super) is_named_once: bool,
+}
+
+impl Seen {
+    fn of(stat: &Stat) -> Self {
+        Self {
+            inode: stat.st_ino,
+            bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            is_named_once: stat.st_nlink == 1,
+        }
+    }
+
+    /// What stands in the file, whatever its name is by now; none if that cannot
+    /// be told.
+    pub(super) fn in_file(file: &File) -> Option<Self> {
+        fstat(file).ok().map(|stat| Self::of(&stat))
+    }
 }
 
 /// The folder of a log, and the name in it.
@@ -53,10 +72,7 @@ impl Place {
     /// What stands under the log's name now.
     pub(super) fn look(&self) -> io::Result<Option<Seen>> {
         match statat(&self.folder, &self.name, AtFlags::empty()) {
-            Ok(stat) => Ok(Some(Seen {
-                inode: stat.st_ino,
-                bytes: u64::try_from(stat.st_size).unwrap_or(0),
-            })),
+            Ok(stat) => Ok(Some(Seen::of(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }

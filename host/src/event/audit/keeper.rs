@@ -1,9 +1,9 @@
 //! Writes the head, soon after lines were: to overwrite it for each line would
-//! cost as much as the line.
+//! cost as much as the line. It also gives up the lock that a busy writer keeps.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ use super::writer::Writer;
 
 /// For how long the head may not know of a line.
 pub(super) const LATE: Duration = Duration::from_millis(5);
+
+/// For how long a lock that was given up is not kept again: others look for it
+/// each 50 us to 1 ms.
+const GAP: Duration = Duration::from_millis(1);
 
 /// The thread that writes the head.
 #[derive(Debug, Default)]
@@ -32,7 +36,13 @@ impl Keeper {
             while !closed.load(Ordering::Acquire) {
                 thread::park_timeout(LATE);
                 // Asked again: the pause may have used up the call to end.
-                if !closed.load(Ordering::Acquire) && !seal(&writer) {
+                if closed.load(Ordering::Acquire) {
+                    break;
+                }
+                if lock(&writer).seal() {
+                    thread::sleep(GAP);
+                    lock(&writer).keep_again();
+                } else {
                     thread::park();
                 }
             }
@@ -57,8 +67,6 @@ impl Keeper {
     }
 }
 
-/// Whether there was something to write.
-fn seal(writer: &Mutex<Writer>) -> bool {
-    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    writer.seal()
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }

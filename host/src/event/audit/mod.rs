@@ -221,6 +221,7 @@ impl Audit for AuditLog {
         let news = writer.news();
         drop(writer);
         if behind && let Err(cause) = self.keeper.wake(&self.writer) {
+            self.writer().give_up();
             tracing::warn!(%cause, "the head of the audit log is written late");
         }
         news

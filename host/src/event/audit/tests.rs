@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -316,18 +316,21 @@ fn d03_a_log_that_is_deleted_cut_or_replaced_while_the_host_runs_is_noticed() {
             fs::rename(bench.file("other"), bench.log()).unwrap();
         },
     ];
-    for (number, damage) in damages.into_iter().enumerate() {
+    // The lock is given back after each of a few lines, and kept among many.
+    let cases = damages.into_iter().flat_map(|it| [(2, it), (100, it)]);
+    for (number, (lines, damage)) in cases.enumerate() {
         let bench = Bench::new();
         let events = bench.begin();
-        say(&events);
-        say(&events);
+        for _ in 0..lines {
+            say(&events);
+        }
         damage(&bench);
         say(&events);
         drop(events);
         let text = fs::read_to_string(bench.log()).unwrap();
         let opened = text.lines().find(|line| line.contains("audit.opened"));
         let opened: Value = serde_json::from_str(opened.unwrap()).unwrap();
-        assert_eq!(opened["expected_lines"], 2, "{number}: {opened}");
+        assert_eq!(opened["expected_lines"], lines, "{number}: {opened}");
         let report = bench.verify();
         let damages: Vec<_> = report.broken.iter().map(|it| it.damage).collect();
         assert!(
@@ -457,6 +460,36 @@ fn c05_two_runs_write_to_one_log_in_turns() {
     let report = bench.intact();
     assert_eq!((report.gaps, report.unsealed, report.unsigned), (0, 0, 0));
     assert!(report.files.len() > 5);
+}
+
+/// One keeps the lock for moments at a time; the other comes in between.
+#[test]
+fn c05_a_run_that_is_busy_does_not_keep_another_out() {
+    let bench = Bench::with(|options| options.rotate_size = 64 * 1024);
+    let (busy, other) = (bench.begin(), bench.begin());
+    let is_over = AtomicBool::new(false);
+    let lines = std::thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            let mut lines = 0;
+            while !is_over.load(Ordering::Acquire) {
+                say(&busy);
+                lines += 1;
+            }
+            lines
+        });
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(10));
+            say(&other);
+        }
+        is_over.store(true, Ordering::Release);
+        working.join().unwrap()
+    });
+    drop((busy, other));
+    let report = bench.intact();
+    assert_eq!((report.gaps, report.unsealed, report.unsigned), (0, 0, 0));
+    let said = bench.events();
+    let said = said.iter().filter(|it| *it == "artifact.changed").count();
+    assert_eq!(said, lines + 20);
 }
 
 #[test]
