@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::audit::Durability;
 use crate::event::{Severity, StderrSink};
 use crate::host::Host;
+use crate::manifest::text::one_line;
 use crate::mcp::{ADDRESS, Authenticate, Exposure, NoAuthentication, Stop, serve_http};
 use crate::metrics::Endpoint;
 use crate::registry::Loaded;
@@ -160,6 +161,14 @@ async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<
 pub(super) fn serving(loaded: &Loaded) {
     let manifest = loaded.manifest();
     note(&format!("serving {} {}", manifest.name, manifest.version));
+    if let Err(denied) = &*loaded.granted {
+        let (name, message) = (&manifest.name, &denied.message);
+        let text = format!(
+            "calls of {name} are denied: {message} Allow it with {}.",
+            denied.grant
+        );
+        labelled("note", AnsiColor::Yellow, &one_line(&text, 2000));
+    }
     for tool in loaded.blocked_tools() {
         let name = &manifest.name;
         labelled(

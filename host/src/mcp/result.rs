@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
-    CallToolResult, ContentBlock, ErrorData, MetaObject, Resource, ResourceContents,
+    CallToolResult, ContentBlock, ErrorData, MetaObject, Resource, ResourceContents, Tool,
 };
 use serde_json::{Value, json};
 
@@ -41,15 +41,16 @@ pub(super) fn of(
     name: &str,
     answer: Answer,
 ) -> Result<CallToolResult, ErrorData> {
-    let tool = tools::find(host, caller, name);
-    let is_unknown = |error: &Error| tool.is_none() || error.kind() == Kind::UnknownTool;
+    let promises = |tool: &Tool| tool.output_schema.is_some();
+    let is_structured = tools::ask(host, caller, name, promises);
+    let is_unknown = |error: &Error| is_structured.is_none() || error.kind() == Kind::UnknownTool;
     if answer.outcome.as_ref().is_err_and(is_unknown) {
         return Err(no_such_tool(name));
     }
     let of = Of {
         caller: &caller.principal,
         tool: name,
-        is_structured: tool.is_some_and(|tool| tool.output_schema.is_some()),
+        is_structured: is_structured.unwrap_or(false),
     };
     let offers = |skill: &SkillName, tool: &str| tools::is_offered(host, caller, skill, tool);
     Ok(made(host.outputs(), of, answer, offers))

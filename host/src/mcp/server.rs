@@ -162,11 +162,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        pages::list(
-            self.host.outputs(),
-            &self.caller.principal,
-            request.as_ref(),
-        )
+        pages::list(&self.host, &self.caller, request.as_ref())
     }
 
     async fn list_resource_templates(
@@ -182,7 +178,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        pages::read(self.host.outputs(), &self.caller.principal, &request.uri).map(Into::into)
+        pages::read(&self.host, &self.caller, &request.uri).map(Into::into)
     }
 
     /// A panic would leave the client without an answer.

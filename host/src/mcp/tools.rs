@@ -98,6 +98,16 @@ pub(super) fn digest(host: &Host, caller: &Caller) -> Digest {
 
 /// A tool by its name in the list, if this caller finds it there.
 pub(super) fn find(host: &Host, caller: &Caller, name: &str) -> Option<Tool> {
+    ask(host, caller, name, Tool::clone)
+}
+
+/// What is to be known of a tool, if this caller finds it in the list.
+pub(super) fn ask<T>(
+    host: &Host,
+    caller: &Caller,
+    name: &str,
+    question: impl Fn(&Tool) -> T,
+) -> Option<T> {
     let (skill, tool) = names::meant(host, name)?;
     let loaded = host.skill(&skill)?;
     let definitions = host.definitions().of(&loaded);
@@ -108,7 +118,7 @@ pub(super) fn find(host: &Host, caller: &Caller, name: &str) -> Option<Tool> {
         &loaded,
         &found.name,
     );
-    is_offered.then(|| found.listed.clone())
+    is_offered.then(|| question(&found.listed))
 }
 
 /// Whether a caller finds a tool in the list.

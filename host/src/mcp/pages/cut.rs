@@ -6,8 +6,8 @@ const MIN_PAGE: usize = 8;
 /// A part of an answer that is kept, and where its pages begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
-    /// What it is, for people.
-    pub(super) name: String,
+    /// Of which tool, as it is listed.
+    pub(super) tool: String,
     /// Its media type.
     pub(super) mime_type: Option<String>,
     body: Body,
@@ -34,7 +34,7 @@ pub(super) enum Part<'a> {
 
 impl Document {
     /// A document in pages that are at most `page` bytes in JSON.
-    pub(super) fn new(name: String, mime_type: Option<String>, body: Body, page: usize) -> Self {
+    pub(super) fn new(tool: String, mime_type: Option<String>, body: Body, page: usize) -> Self {
         let page = page.max(MIN_PAGE);
         let starts = match &body {
             Body::Text(text) => starts_of_text(text, page),
@@ -42,7 +42,7 @@ impl Document {
             Body::Bytes(bytes) => (0..bytes.len().max(1)).step_by(page / 4 * 3).collect(),
         };
         Self {
-            name,
+            tool,
             mime_type,
             body,
             starts,

@@ -188,7 +188,7 @@ fn json_document(of: Of<'_>, text: String, outputs: &Outputs) -> Document {
 
 fn made(of: Of<'_>, mime_type: Option<String>, body: Body, outputs: &Outputs) -> Document {
     let page = usize::try_from(outputs.paging().page).unwrap_or(usize::MAX);
-    Document::new(format!("output of {}", of.tool), mime_type, body, page)
+    Document::new(of.tool.to_owned(), mime_type, body, page)
 }
 
 /// How large an answer is as a result, in bytes of JSON. Its structured part

@@ -29,12 +29,25 @@ use self::store::Output;
 pub(crate) use self::store::Outputs;
 pub use self::store::Paging;
 use self::uri::PageUri;
+use super::caller::Caller;
 use super::result::PREFIX;
+use super::tools;
+use crate::host::Host;
 use crate::invocation::Principal;
 use crate::time::millis;
 
 /// For how long a client may keep the one template, in milliseconds.
 const TEMPLATE_TTL: u64 = 3_600_000;
+
+/// Whose outputs are read: those of one caller, and of them those of tools that it
+/// still finds in the list. One caller may have several keys, and not each of them
+/// is for every tool.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    outputs: &'a Outputs,
+    caller: &'a Principal,
+    finds: &'a dyn Fn(&str) -> bool,
+}
 
 /// The kept outputs of a caller, the oldest first.
 ///
@@ -42,17 +55,17 @@ const TEMPLATE_TTL: u64 = 3_600_000;
 ///
 /// `-32602` for a cursor: there is one page of them.
 pub(super) fn list(
-    outputs: &Outputs,
-    caller: &Principal,
+    host: &Host,
+    caller: &Caller,
     request: Option<&PaginatedRequestParams>,
 ) -> Result<ListResourcesResult, ErrorData> {
     check_first_page(request)?;
-    let kept = outputs.of(caller);
-    let mut list = ListResourcesResult::with_all_items(kept.iter().map(resource).collect());
-    // Each call can add to it.
-    list.ttl_ms = Some(0);
-    list.cache_scope = Some(CacheScope::Private);
-    Ok(list)
+    Ok(Reader {
+        outputs: host.outputs(),
+        caller: &caller.principal,
+        finds: &|tool| tools::ask(host, caller, tool, |_| ()).is_some(),
+    }
+    .list())
 }
 
 /// The one form of address that there is.
@@ -82,26 +95,50 @@ pub(super) fn templates(
 /// `-32002` (in the revisions since 2026-07-28 `-32602`), the same for each
 /// address that names nothing of this caller's.
 pub(super) fn read(
-    outputs: &Outputs,
-    caller: &Principal,
+    host: &Host,
+    caller: &Caller,
     uri: &str,
 ) -> Result<ReadResourceResult, ErrorData> {
-    let page = PageUri::parse(uri).ok_or_else(no_such_resource)?;
-    let output = outputs.find(caller, page.id).ok_or_else(no_such_resource)?;
-    let part = output.document.part(page.number);
-    let part = part.ok_or_else(no_such_resource)?;
-    let mut contents = vec![contents(&output, page, part)];
-    contents.extend(whats_next(&output, page));
-    let mut result = ReadResourceResult::new(contents);
-    result.ttl_ms = Some(millis(output.left));
-    result.cache_scope = Some(CacheScope::Private);
-    Ok(result)
+    let reader = Reader {
+        outputs: host.outputs(),
+        caller: &caller.principal,
+        finds: &|tool| tools::ask(host, caller, tool, |_| ()).is_some(),
+    };
+    reader.read(uri)
+}
+
+impl Reader<'_> {
+    fn list(self) -> ListResourcesResult {
+        let kept = self.outputs.of(self.caller);
+        let found = kept.iter().filter(|it| (self.finds)(&it.document.tool));
+        let mut list = ListResourcesResult::with_all_items(found.map(resource).collect());
+        // Each call can add to it.
+        list.ttl_ms = Some(0);
+        list.cache_scope = Some(CacheScope::Private);
+        list
+    }
+
+    fn read(self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+        let page = PageUri::parse(uri).ok_or_else(no_such_resource)?;
+        let output = self.outputs.find(self.caller, page.id);
+        let output = output.filter(|it| (self.finds)(&it.document.tool));
+        let output = output.ok_or_else(no_such_resource)?;
+        let part = output.document.part(page.number);
+        let part = part.ok_or_else(no_such_resource)?;
+        let mut contents = vec![contents(&output, page, part)];
+        contents.extend(whats_next(&output, page));
+        let mut result = ReadResourceResult::new(contents);
+        result.ttl_ms = Some(millis(output.left));
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result)
+    }
 }
 
 /// A link to the first page.
 fn resource(output: &Output) -> Resource {
     let document = &output.document;
-    let mut link = Resource::new(PageUri::first(output.id).to_string(), document.name.clone())
+    let uri = PageUri::first(output.id).to_string();
+    let mut link = Resource::new(uri, format!("output of {}", document.tool))
         .with_description(format!(
             "Page 1 of {} of a large output, kept for {} seconds more.",
             document.pages(),

@@ -29,6 +29,29 @@ fn of(is_structured: bool) -> Of<'static> {
     }
 }
 
+fn read_as(
+    outputs: &Outputs,
+    caller: &Principal,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
+    let finds = |tool: &str| tool == "notes_search";
+    let reader = Reader {
+        outputs,
+        caller,
+        finds: &finds,
+    };
+    reader.read(uri)
+}
+
+fn list_as(outputs: &Outputs, caller: &Principal, finds: &dyn Fn(&str) -> bool) -> Value {
+    let reader = Reader {
+        outputs,
+        caller,
+        finds,
+    };
+    serde_json::to_value(reader.list()).unwrap()
+}
+
 fn answered(content: Vec<Content>, structured: Option<Value>) -> Answered {
     Answered {
         content,
@@ -56,7 +79,7 @@ fn read_all(outputs: &Outputs, first: &str) -> Vec<Value> {
     let mut pages = Vec::new();
     let mut next = Some(first.to_owned());
     while let Some(uri) = next {
-        let page = serde_json::to_value(read(outputs, &ALICE, &uri).unwrap()).unwrap();
+        let page = serde_json::to_value(read_as(outputs, &ALICE, &uri).unwrap()).unwrap();
         assert!(page.to_string().len() <= INLINE);
         let contents = page["contents"][0].clone();
         assert_eq!(contents["uri"], uri);
@@ -108,7 +131,7 @@ fn i10_a_large_text_is_read_in_pages_whatever_stands_in_it() {
     };
     assert!(shown.contains(uri), "{shown}");
     assert_eq!(read_text(&outputs, uri), text);
-    let listed = serde_json::to_value(list(&outputs, &ALICE, None).unwrap()).unwrap();
+    let listed = list_as(&outputs, &ALICE, &|_| true);
     assert_eq!(listed["resources"][0]["uri"], *uri);
     assert_eq!(listed["cacheScope"], "private");
 }
@@ -230,7 +253,7 @@ fn m18_another_callers_output_is_as_absent_as_any() {
     };
     let absent = "skillhost://output/00000000000000000000000000000000/1";
     let refused = |caller: &Principal, uri: &str| {
-        serde_json::to_string(&read(&outputs, caller, uri).unwrap_err()).unwrap()
+        serde_json::to_string(&read_as(&outputs, caller, uri).unwrap_err()).unwrap()
     };
     let expected = refused(&ALICE, absent);
     assert_eq!(refused(&BOB, uri), expected);
@@ -238,7 +261,28 @@ fn m18_another_callers_output_is_as_absent_as_any() {
     assert_eq!(refused(&BOB, "file:///etc/passwd"), expected);
     assert_eq!(refused(&ALICE, &uri.replace("/1", "/999")), expected);
     assert_eq!(refused(&ALICE, &"%2e".repeat(50_000)), expected);
-    let listed = list(&outputs, &BOB, None).unwrap();
-    assert!(listed.resources.is_empty());
-    assert!(read(&outputs, &ALICE, uri).is_ok());
+    assert_eq!(list_as(&outputs, &BOB, &|_| true)["resources"], json!([]));
+    assert!(read_as(&outputs, &ALICE, uri).is_ok());
+}
+
+/// One caller may have a key for this tool, and another that is not for it.
+#[test]
+fn m18_an_output_is_as_absent_as_the_tool_that_made_it() {
+    let outputs = outputs();
+    let answer = answered(vec![Content::Text("secret ".repeat(20_000))], None);
+    let result = sent(&fit(&outputs, of(false), answer));
+    let [uri] = &links(&result)[..] else {
+        panic!("{result}")
+    };
+    let reader = Reader {
+        outputs: &outputs,
+        caller: &ALICE,
+        finds: &|_| false,
+    };
+    let absent = read_as(&outputs, &BOB, uri).unwrap_err();
+    assert_eq!(reader.read(uri).unwrap_err(), absent);
+    assert_eq!(
+        list_as(&outputs, &ALICE, &|_| false)["resources"],
+        json!([])
+    );
 }
