@@ -249,7 +249,7 @@ impl Front {
     ) -> std::result::Result<(Answer, Option<Slot>), Box<Answer>> {
         self.check_begin(&parts, peer)?;
         let caller = self.door.authenticate(&parts, peer.from).await;
-        let caller = caller.map_err(|refused| answer::refusal(refused))?;
+        let caller = caller.map_err(answer::refusal)?;
         let slot = self.requests.take(peer.source);
         let slot = slot.map_err(|full| self.no_place(full, peer))?;
         let limits = &self.settings.limits;
@@ -347,9 +347,10 @@ impl Front {
     /// What ends a request. Calls have time to end by themselves.
     fn end_of(&self, parts: &Parts) -> CancellationToken {
         let lasts = parts.headers.get(MCP_METHOD);
-        match lasts.is_some_and(|method| method.as_bytes() == LISTENING.as_bytes()) {
-            true => self.asked.child_token(),
-            false => self.over.child_token(),
+        if lasts.is_some_and(|method| method.as_bytes() == LISTENING.as_bytes()) {
+            self.asked.child_token()
+        } else {
+            self.over.child_token()
         }
     }
 
