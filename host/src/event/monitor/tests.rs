@@ -260,7 +260,7 @@ fn a_rule_that_others_could_turn_against_a_skill_is_none() {
 #[test]
 fn the_shipped_rules_alert_and_suspend_nobody() {
     let rules = Rules::default();
-    assert_eq!(rules.iter().count(), 10);
+    assert_eq!(rules.iter().count(), 11);
     assert!(rules.iter().all(|rule| rule.action == Action::Alert));
     let watching = Watching::by(&rules);
     watching.record(&subject(), &denied(), 20, 10);

@@ -88,6 +88,7 @@ impl Class {
             (Self::Entity, 11) => "Deactivate",
             (Self::Call, 2) => "Read",
             (Self::Lifecycle, 3) | (Self::Log, 6) => "Start",
+            (Self::Lifecycle, 4) => "Stop",
             (Self::Lifecycle, 6) => "Enable",
             (Self::Lifecycle, 7) => "Disable",
             (Self::Lifecycle, 8) => "Update",

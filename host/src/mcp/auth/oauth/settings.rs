@@ -55,6 +55,9 @@ impl KeySource {
         if !text.contains("://") {
             return Ok(Self::File(folder.join(text)));
         }
+        if !Url::parse(text).is_ok_and(|url| is_safe(&url)) {
+            return Err("`jwks` is a file, or an address with https".to_owned());
+        }
         let target = Target::parse(text, allow_private);
         target
             .map(Self::Url)
@@ -191,12 +194,17 @@ fn checked(scope: String) -> Result<String, String> {
 /// An address with https, or of this machine.
 fn web_address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let local = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(ip) => ip.is_loopback(),
-        url::Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    let fits = url.scheme() == "https" || (url.scheme() == "http" && local);
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    (fits && plain && text.is_ascii() && !text.contains(['"', '\\'])).then_some(url)
+    (is_safe(&url) && plain && text.is_ascii() && !text.contains(['"', '\\'])).then_some(url)
+}
+
+/// Whether nobody on the way can change what stands there.
+fn is_safe(url: &Url) -> bool {
+    let local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && local)
 }
