@@ -9,6 +9,7 @@
 pub mod config;
 pub mod manifest;
 pub mod secret;
+mod strict;
 pub mod invocation;
 pub mod question;
 mod registry;
@@ -36,7 +37,6 @@ pub mod selftest;
 
 pub mod build;
 mod file;
-mod strict;
 pub mod sign;
 pub mod tuf;
 

@@ -19,6 +19,7 @@ mod config;
 mod egress;
 mod input;
 mod manifest;
+mod message;
 pub mod mutate;
 mod origin;
 mod paths;
@@ -30,6 +31,7 @@ pub use config::config;
 pub use egress::egress;
 pub use input::input;
 pub use manifest::manifest;
+pub use message::message;
 pub use origin::origin;
 pub use paths::paths;
 
@@ -37,13 +39,14 @@ pub use paths::paths;
 pub type Target = fn(&[u8]);
 
 /// Each way in, and its name, which is that of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("audit", audit),
     ("bundle", bundle),
     ("config", config),
     ("egress", egress),
     ("input", input),
     ("manifest", manifest),
+    ("message", message),
     ("origin", origin),
     ("paths", paths),
 ];

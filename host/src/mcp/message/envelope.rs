@@ -13,7 +13,7 @@ use super::malformed::Fault;
 use crate::manifest::text::one_line;
 
 /// The longest id, in bytes: it stands in every answer.
-const MAX_ID: usize = 256;
+pub const MAX_ID: usize = 256;
 
 /// The longest name of a method, in bytes.
 const MAX_METHOD: usize = 128;

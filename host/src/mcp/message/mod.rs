@@ -20,6 +20,7 @@ use rmcp::model::{ErrorCode, ErrorData, Extensions, JsonObject, RequestId, Serve
 use serde_json::Value;
 
 use self::envelope::Envelope;
+pub use self::envelope::MAX_ID;
 pub(in crate::mcp) use self::envelope::beginning;
 pub(in crate::mcp) use self::malformed::Fault;
 pub use self::malformed::Malformed;

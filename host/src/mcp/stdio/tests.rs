@@ -1,6 +1,7 @@
 //! Sessions over a pair of pipes in memory, with a host that has no skills.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
@@ -8,6 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::compile::Worker;
+use crate::event::audit::Audit;
+use crate::event::{Event, Record, Sink};
 use crate::host::Setup;
 use crate::mcp::fixture::{Events, Kept, trust};
 
@@ -20,8 +23,15 @@ struct Client {
 
 impl Client {
     fn start(stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::of(stop, |events| Box::new(Kept(events)))
+    }
+
+    fn of(
+        stop: impl Future<Output = ()> + Send + 'static,
+        audit: impl FnOnce(Events) -> Box<dyn Audit>,
+    ) -> Self {
         let events = Events::default();
-        let host = Host::new(Setup::new(trust(), Box::new(Kept(Arc::clone(&events))))).unwrap();
+        let host = Host::new(Setup::new(trust(), audit(Arc::clone(&events)))).unwrap();
         let (requests, input) = duplex(1 << 16);
         let (answers, output) = duplex(1 << 16);
         Self {
@@ -33,7 +43,11 @@ impl Client {
     }
 
     async fn begun() -> Self {
-        let mut client = Self::start(pending());
+        Self::start(pending()).begin().await
+    }
+
+    async fn begin(mut self) -> Self {
+        let client = &mut self;
         let answer = client
             .ask(
                 json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
@@ -46,7 +60,7 @@ impl Client {
         assert_eq!(capabilities["tools"], json!({"listChanged": true}));
         assert!(capabilities["resources"].is_object());
         assert_eq!(answer["result"]["serverInfo"]["name"], "skillhost");
-        client
+        self
     }
 
     async fn ask(&mut self, request: Value) -> Value {
@@ -226,4 +240,91 @@ async fn a_host_that_compiles_without_limits_is_not_served() {
     let host = Arc::new(Host::new(setup).unwrap());
     let served = serve(host, tokio::io::empty(), tokio::io::sink(), pending()).await;
     assert_eq!(served.unwrap_err().kind(), Kind::ConfigInsecure);
+}
+
+/// Panics when the first call begins.
+#[derive(Debug)]
+struct Broken(Kept, AtomicBool);
+
+impl Sink for Broken {
+    fn write(&self, record: &Record<'_>) -> Result<()> {
+        let is_beginning = matches!(record.event, Event::InvocationStarted { .. });
+        assert!(
+            !is_beginning || self.1.swap(true, Ordering::Relaxed),
+            "the log breaks"
+        );
+        self.0.write(record)
+    }
+}
+
+#[tokio::test]
+async fn c07_a_panic_outside_of_attempts_has_one_answer_and_is_on_record() {
+    let broken = |events| Box::new(Broken(Kept(events), AtomicBool::new(false))) as Box<dyn Audit>;
+    let mut client = Client::of(pending(), broken).begin().await;
+    let call = json!({"name": "no_tool", "arguments": {}});
+    let answer = client.request("tools/call", call.clone()).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let answer = client.request("tools/call", call).await;
+    assert_eq!(
+        answer["error"]["code"], -32602,
+        "the host serves on: {answer}"
+    );
+    let events = Arc::clone(&client.events);
+    client.leave().await.unwrap();
+    let events = events.lock().unwrap();
+    let seen: Vec<_> = events
+        .iter()
+        .map(|it| it["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        seen,
+        ["host.panicked", "invocation.started", "invocation.finished"]
+    );
+    assert_eq!(events[0]["principal"], "stdio");
+}
+
+#[tokio::test]
+async fn m14_garbage_is_counted_and_told_once_in_a_second() {
+    let mut client = Client::begun().await;
+    client
+        .requests
+        .write_all("garbage\n".repeat(100).as_bytes())
+        .await
+        .unwrap();
+    for _ in 0..100 {
+        let mut line = String::new();
+        client.answers.read_line(&mut line).await.unwrap();
+        assert!(line.contains("-32700"), "{line}");
+    }
+    let events = Arc::clone(&client.events);
+    client.leave().await.unwrap();
+    let events = events.lock().unwrap();
+    let told: u64 = events
+        .iter()
+        .map(|it| it["repeated"].as_u64().unwrap() + 1)
+        .sum();
+    assert!(told == 100 && events.len() < 20, "{events:#?}");
+    assert_eq!(events[0]["limit"], "json");
+}
+
+/// Who asks without end and reads nothing is not read any further.
+#[tokio::test]
+async fn m10_a_client_that_reads_nothing_is_read_no_more() {
+    let mut client = Client::begun().await;
+    let garbage = "garbage\n".repeat(1000);
+    let mut written = 0;
+    while written < 8 << 20 {
+        let writing = client.requests.write_all(garbage.as_bytes());
+        if tokio::time::timeout(Duration::from_millis(500), writing)
+            .await
+            .is_err()
+        {
+            break;
+        }
+        written += garbage.len();
+    }
+    assert!(
+        written < 1 << 20,
+        "{written} bytes are answered, and no answer is read"
+    );
 }
