@@ -158,10 +158,15 @@ impl Assistant {
         input.flush().unwrap();
     }
 
-    /// The next message, whatever it is.
+    /// The next message that is no notification.
     pub fn heard(&mut self) -> Value {
-        let earlier = self.unasked.pop_front();
-        earlier.unwrap_or_else(|| self.answers.recv_timeout(PATIENCE).unwrap())
+        loop {
+            let earlier = self.unasked.pop_front();
+            let message = earlier.unwrap_or_else(|| self.answers.recv_timeout(PATIENCE).unwrap());
+            if message.get("method").is_none() {
+                return message;
+            }
+        }
     }
 
     /// The server's process.
@@ -177,8 +182,8 @@ impl Assistant {
         self.rest().1
     }
 
-    /// Says good-bye; the messages that nobody read yet, and what the server
-    /// wrote on standard error. It must have ended well.
+    /// Says good-bye; the messages that nobody read yet, notifications aside,
+    /// and what the server wrote on standard error. It must have ended well.
     #[must_use]
     pub fn rest(mut self) -> (Vec<Value>, String) {
         self.input = None;
@@ -186,7 +191,8 @@ impl Assistant {
         let errors = self.errors.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}: {errors}");
         let unasked = std::mem::take(&mut self.unasked);
-        let rest = unasked.into_iter().chain(self.answers.iter()).collect();
+        let all = unasked.into_iter().chain(self.answers.iter());
+        let rest = all.filter(|it| it.get("method").is_none()).collect();
         (rest, errors)
     }
 }

@@ -19,7 +19,7 @@ fn m14_a_line_without_end_is_refused_and_takes_little_room() {
         r#"{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"arguments":{"text":""#,
     ] {
         assistant.write(beginning.as_bytes());
-        for _ in 0..200 {
+        for _ in 0..100 {
             assistant.write(&piece);
         }
         let answer = assistant.heard();
