@@ -197,10 +197,14 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let served = self.get_info().capabilities;
-        Err(message::unknown(&request.method, &served))
+        Err(message::unknown(
+            &request.method,
+            &served,
+            context.protocol_version(),
+        ))
     }
 
     // What follows is not declared, and so does not exist; `rmcp` would answer

@@ -16,7 +16,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use http::request::Parts;
-use rmcp::model::{ErrorCode, ErrorData, Extensions, JsonObject, RequestId, ServerCapabilities};
+use rmcp::model::{
+    ErrorCode, ErrorData, Extensions, JsonObject, ProtocolVersion, RequestId, ServerCapabilities,
+};
 use serde_json::Value;
 
 use self::envelope::Envelope;
@@ -147,9 +149,16 @@ pub(in crate::mcp) fn input(
 
 /// The error for a request that `rmcp` does not know: its parameters do not fit
 /// if the method exists, and it does not otherwise.
-pub(in crate::mcp) fn unknown(method: &str, served: &ServerCapabilities) -> ErrorData {
+pub(in crate::mcp) fn unknown(
+    method: &str,
+    served: &ServerCapabilities,
+    revision: Option<ProtocolVersion>,
+) -> ErrorData {
+    // These went with the revision that has no handshake.
+    let has_handshake = revision.is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
     let exists = match method.split_once('/').map_or(method, |(group, _)| group) {
-        "initialize" | "ping" | "server" | "subscriptions" => METHODS.contains(&method),
+        "initialize" | "ping" => has_handshake,
+        "server" | "subscriptions" => METHODS.contains(&method),
         "tools" => served.tools.is_some() && METHODS.contains(&method),
         "resources" => served.resources.is_some() && METHODS.contains(&method),
         _ => false,
