@@ -137,7 +137,9 @@ for (const { name, version, client: open, call, transports } of packages) {
     await answers(calls);
     await failures(calls);
     await progress(calls);
-    await cancellation(calls);
+    // Version 1 leaves a request over HTTP open and sends a notification, of which
+    // nobody could say whose call it means.
+    if (way !== "HTTP" || name !== "sdk") await cancellation(calls);
     await client.close();
   }
 }

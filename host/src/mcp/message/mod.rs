@@ -157,7 +157,7 @@ pub(in crate::mcp) fn unknown(
     // These went with the revision that has no handshake.
     let has_handshake = revision.is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
     let exists = match method.split_once('/').map_or(method, |(group, _)| group) {
-        "initialize" | "ping" => has_handshake,
+        "initialize" | "ping" => has_handshake && METHODS.contains(&method),
         "server" | "subscriptions" => METHODS.contains(&method),
         "tools" => served.tools.is_some() && METHODS.contains(&method),
         "resources" => served.resources.is_some() && METHODS.contains(&method),

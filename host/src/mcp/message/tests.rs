@@ -378,3 +378,22 @@ fn none_is_written_as_null_too() {
     );
     assert!(taken(&call("null")).arguments().is_none());
 }
+
+#[test]
+fn the_newest_revision_has_no_handshake_whose_parameters_could_be_wrong() {
+    let served = ServerCapabilities::builder().enable_tools().build();
+    let (wrong, none) = (ErrorCode::INVALID_PARAMS, ErrorCode::METHOD_NOT_FOUND);
+    for (method, before, since) in [
+        ("initialize", wrong, none),
+        ("ping", wrong, none),
+        ("initialize/x", none, none),
+        ("tools/call", wrong, wrong),
+        ("resources/read", none, none),
+        ("logging/setLevel", none, none),
+    ] {
+        let code = |revision| unknown(method, &served, Some(revision)).code;
+        assert_eq!(code(ProtocolVersion::V_2025_11_25), before, "{method}");
+        assert_eq!(code(ProtocolVersion::V_2026_07_28), since, "{method}");
+        assert_eq!(unknown(method, &served, None).code, before, "{method}");
+    }
+}
