@@ -189,7 +189,7 @@ fn c04_a_configuration_that_is_broken_changes_nothing_and_is_told_once() {
         ("[limits]\nfuel = 0\n", "line 4"),
         (
             "[skill.one]\ndirectories = [\"missing:/:ro\"]\nhttp = [\"no origin\"]\n",
-            "[skill.one]",
+            "line 5",
         ),
         (
             "[skill.one]\nrecovery.fallback = [\"one/missing\"]\n",

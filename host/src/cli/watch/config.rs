@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::{Kind, Result};
 use crate::event::Event;
 use crate::host::{Host, Terms};
+use crate::manifest::text::one_line;
 
 /// Tables that are followed. Every other is read when the host starts.
 const FOLLOWED: [&str; 9] = [
@@ -23,6 +24,9 @@ const FOLLOWED: [&str; 9] = [
     "trust",
     "trust-level",
 ];
+
+/// The longest reason that is recorded, in characters.
+const MAX_REASON: usize = 2000;
 
 /// Of which single tables are named.
 const NAMED: [&str; 3] = ["principal", "skill", "trust-level"];
@@ -124,7 +128,7 @@ impl ConfigFile {
     }
 
     fn reject(&mut self, host: &Host, kind: Kind, reason: &str) -> Result<()> {
-        let reason = reason.to_owned();
+        let reason = one_line(reason, MAX_REASON);
         if self.rejected.replace(reason.clone()).as_ref() == Some(&reason) {
             return Ok(());
         }

@@ -39,13 +39,6 @@ use crate::mcp::stop::Calls;
 /// Where MCP is spoken.
 const PATH: &str = "/mcp";
 
-/// Names the method of a request (MCP 2026-07-28); `rmcp` sees to it that the
-/// body agrees.
-const MCP_METHOD: &str = "mcp-method";
-
-/// A request that lasts until somebody ends it.
-const LISTENING: &str = "subscriptions/listen";
-
 /// What authenticates, and what would be a session: neither goes on behind the
 /// door.
 const KEPT_BACK: [HeaderName; 4] = [
@@ -336,22 +329,12 @@ impl Front {
             .with_legacy_session_mode(false)
             .with_json_response(true)
             .with_max_request_body_bytes(body.len())
-            .with_cancellation_token(self.end_of(&parts));
+            .with_cancellation_token(self.over.child_token());
         let server = Server::new(Arc::clone(&self.host), caller, Arc::clone(&self.calls));
         let sessions = Arc::new(NeverSessionManager::default());
         StreamableHttpService::new(move || Ok(server.clone()), sessions, settings)
             .handle(Request::from_parts(parts, Full::new(body)))
             .await
-    }
-
-    /// What ends a request. Calls have time to end by themselves.
-    fn end_of(&self, parts: &Parts) -> CancellationToken {
-        let lasts = parts.headers.get(MCP_METHOD);
-        if lasts.is_some_and(|method| method.as_bytes() == LISTENING.as_bytes()) {
-            self.asked.child_token()
-        } else {
-            self.over.child_token()
-        }
     }
 
     /// Whether somebody proved who they are.
