@@ -1,11 +1,11 @@
 //! Clients that take their time, and clients that go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use skillhost::mcp::NoAuthentication;
 use skillhost_tests::Bench;
-use std::sync::Arc;
 
 use super::Wire;
 use super::client::{HEAD, calling, request};
@@ -61,6 +61,7 @@ async fn m10_a_client_that_never_reads_is_not_waited_for() {
         setup.limits.output = 32 << 20;
         setup.limits.input = 32 << 20;
         setup.limits.hostcall = 64 << 20;
+        setup.paging.inline = 64 << 20;
     });
     let wire = Wire::start(bench, Arc::new(NoAuthentication), |settings| {
         settings.limits.body = 32 << 20;
