@@ -225,7 +225,7 @@ impl Front {
         match path {
             PATH if parts.method == Method::POST => {
                 let served = self.speak(parts, body, peer).await;
-                return served.unwrap_or_else(|refused| (*refused, None));
+                served.unwrap_or_else(|refused| (*refused, None))
             }
             // There are no sessions to be ended and no streams to be resumed.
             PATH => (only("POST"), None),
