@@ -253,7 +253,7 @@ impl Sink for Broken {
             !is_beginning || self.1.swap(true, Ordering::Relaxed),
             "the log breaks"
         );
-        self.0.write(record)
+        Sink::write(&self.0, record)
     }
 }
 
