@@ -22,15 +22,15 @@ pub struct Malformed {
     fault: Fault,
     /// Whose answer it is.
     pub(in crate::mcp) id: Option<RequestId>,
-    is_answer: bool,
+    is_silent: bool,
 }
 
 impl Malformed {
-    /// What the sender is told; nothing if it sent an answer. Without an id, as
+    /// What the sender is told; nothing if it sent an answer or a notification. Without an id, as
     /// MCP wants it, if none could be read.
     #[must_use]
     pub(in crate::mcp) fn answer(&self) -> Option<ServerJsonRpcMessage> {
-        if self.is_answer {
+        if self.is_silent {
             return None;
         }
         let mut told = json!({"kind": self.fault.kind});
@@ -152,12 +152,18 @@ impl Fault {
         }
     }
 
-    /// With whose message it is, and whether that is an answer.
-    pub(in crate::mcp) const fn of(self, id: Option<RequestId>, is_answer: bool) -> Malformed {
+    /// Whether it is a message.
+    pub(super) fn is_about_parameters(&self) -> bool {
+        self.code == ErrorCode::INVALID_PARAMS
+    }
+
+    /// With whose message it is, and whether that gets no answer: it is one, or a
+    /// notification.
+    pub(in crate::mcp) const fn of(self, id: Option<RequestId>, is_silent: bool) -> Malformed {
         Malformed {
             fault: self,
             id,
-            is_answer,
+            is_silent,
         }
     }
 }

@@ -92,11 +92,14 @@ pub fn read(bytes: &[u8], answers: Answers) -> Result<Message, Malformed> {
     let text = str::from_utf8(bytes)
         .map_err(|_place| Fault::unreadable("it is not UTF-8").of(None, false))?;
     let envelope = Envelope::parse(text).map_err(|fault| fault.of(None, false))?;
-    let is_answer = envelope.is_answer();
     let id = envelope.id();
     let known = id.as_ref().ok().cloned().flatten();
-    id.and_then(|id| assemble(&envelope, id, answers))
-        .map_err(|fault| fault.of(known, is_answer))
+    let is_notification = matches!(id, Ok(None)) && !envelope.is_answer();
+    let read = id.and_then(|id| assemble(&envelope, id, answers));
+    read.map_err(|fault| {
+        let is_heard = !(is_notification && fault.is_about_parameters());
+        fault.of(known, envelope.is_answer() || !is_heard)
+    })
 }
 
 impl Message {

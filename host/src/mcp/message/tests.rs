@@ -301,6 +301,14 @@ fn i11_answers_are_for_those_who_asked() {
 }
 
 #[test]
+fn notifications_are_not_answered() {
+    let text = r#"{"jsonrpc":"2.0","method":"a","params":7}"#;
+    let malformed = read(text.as_bytes(), Answers::Taken).unwrap_err();
+    assert_eq!(malformed.code(), -32602);
+    assert!(malformed.answer().is_none());
+}
+
+#[test]
 fn what_needs_more_room_than_its_text_is_refused_before_it_is_built() {
     let many = |each: &str, count: usize| format!("[{}]", vec![each; count].join(","));
     assert!(
