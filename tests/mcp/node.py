@@ -34,8 +34,8 @@ class Inspector:
             [*self._command, *arguments], env=self._environment, capture_output=True, text=True, timeout=PATIENCE
         )
         try:
-            return json.loads(run.stdout or run.stderr)
-        except ValueError:
+            return json.loads(run.stdout)["result"]
+        except (ValueError, KeyError):
             raise RuntimeError(f"the Inspector said:\n{run.stdout}\n{run.stderr}") from None
 
     def call(self, tool: str, arguments: dict) -> dict:
@@ -78,8 +78,13 @@ def main(skillhost: str, config: str, npm: str) -> None:
             subprocess.run(drive, check=True, timeout=10 * PATIENCE)
             key = [f"{name}: {value}" for name, value in server.headers.items()]
             url = ["--server-url", server.url, "--transport", "http", "--header", *key]
+            # Of its own environment it hands on next to nothing, and what looks like
+            # an option of its own it keeps.
+            seen = {name: value for name, value in os.environ.items() if name.startswith("XDG_")}
+            seen["SKILLHOST_CONFIG"] = str(world.config)
+            start = [it for name, value in seen.items() for it in ("-e", f"{name}={value}")]
             ways = {
-                "stdio, MCP 2025-11-25": ["--protocol-era", "legacy", skillhost, "serve", "--config", str(world.config)],
+                "stdio, MCP 2025-11-25": ["--protocol-era", "legacy", *start, skillhost, "serve"],
                 "HTTP, MCP 2026-07-28": ["--protocol-era", "modern", *url],
             }
             for name, way in ways.items():
