@@ -25,6 +25,8 @@ WIDTH = 88
 ORIGIN = "http://127.0.0.1:8000"
 TIME = "2026-11-21T12:00:00"
 
+TAIL = ["audit", "tail", "-n", "1", "--filter"]
+
 ENDLESS = {"expression": "last(range(1e12))", "data": "null"}
 
 
@@ -77,10 +79,9 @@ class Record:
         self.lines.append(self._without_what_differs(text))
 
     def said(self, text: str) -> None:
+        indented = {"initial_indent": "  ", "subsequent_indent": "  "}
         for paragraph in self._without_what_differs(text).splitlines():
-            self.lines += textwrap.wrap(
-                paragraph, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-            )
+            self.lines += textwrap.wrap(paragraph, WIDTH, break_on_hyphens=False, **indented)
 
     def short(self, text: str) -> None:
         shown = self._without_what_differs(text)
@@ -91,12 +92,14 @@ class Record:
 
     def _without_what_differs(self, text: str) -> str:
         text = text.replace(self._origin, ORIGIN)
-        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", TIME, text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", TIME, text)
+        text = re.sub(r"after \d+ ms", "after 250 ms", text)
+        return re.sub(r"\[[0-9a-f]{8}\]", "[0b2fbc26]", text)
 
 
 def play(assistant: Assistant, record: Record, skillhost: str, page: str) -> None:
     record.line("assistant> tools/list")
-    for tool in assistant.ask("tools/list", {})["tools"]:
+    for tool in all_tools(assistant):
         record.short(f"{tool['name']:20} {tool['title']}: {tool['description']}".replace("\n", " "))
     record.gap()
 
@@ -122,8 +125,20 @@ def play(assistant: Assistant, record: Record, skillhost: str, page: str) -> Non
     assistant.tell("notifications/cancelled", {"requestId": number, "reason": "enough"})
     finished = wait_for(skillhost, "invocation.finished", "json-query")
     record.gap()
-    record.line("operator$ skillhost audit tail --event invocation.finished --lines 1")
+    record.line(f"operator$ skillhost {' '.join(TAIL)} event=invocation.finished")
     record.said(finished)
+
+
+def all_tools(assistant: Assistant) -> list[dict]:
+    """The list once each skill is compiled, which may take longer than a client that
+    asks at once is kept waiting."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        tools = assistant.ask("tools/list", {})["tools"]
+        if len(tools) == 4:
+            return tools
+        time.sleep(0.1)
+    raise RuntimeError(f"the list stays at {tools}")
 
 
 def call(assistant: Assistant, record: Record, tool: str, arguments: dict) -> None:
@@ -140,7 +155,7 @@ def wait_for(skillhost: str, event: str, skill: str) -> str:
     """The newest record of that event, once it is about that skill."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        said = run(skillhost, "audit", "tail", "--event", event, "--lines", "1")
+        said = run(skillhost, *TAIL, f"event={event}")
         if skill in said:
             return said
         time.sleep(0.05)
