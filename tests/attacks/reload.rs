@@ -135,7 +135,7 @@ async fn c03_what_was_counted_counts_on() {
     let rate = |setup: &mut Setup, rate: &str| {
         setup.admission.everyone.traffic.rate = Some(rate.parse().unwrap());
     };
-    let bench = Bench::with(|setup| rate(setup, "2/hour"));
+    let bench = Bench::with(|setup| rate(setup, "2/h"));
     bench
         .load("says", &Says::new("one").component())
         .await

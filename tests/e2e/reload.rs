@@ -58,6 +58,12 @@ fn remove(component: &Path) {
     fs::remove_file(bundle).unwrap();
 }
 
+/// Puts a configuration into its place whole, as a careful editor does.
+fn reconfigure(desk: &Desk, text: &str) {
+    let aside = desk.write("aside.toml", text);
+    fs::rename(aside, desk.path("config/skillhost/skillhost.toml")).unwrap();
+}
+
 /// Records of that name, while the log is still written to.
 fn events(desk: &Desk, name: &str) -> Vec<Value> {
     let lines = Lines::open(&desk.path(AUDIT)).unwrap();
@@ -197,7 +203,7 @@ fn c04_a_configuration_that_is_broken_changes_nothing_and_is_told_once() {
         ),
     ] {
         let before = events(&desk, "config.rejected").len();
-        desk.configure(&[TRUST, broken].concat());
+        reconfigure(&desk, &[TRUST, broken].concat());
         until("it is told", || {
             events(&desk, "config.rejected").len() > before
         });
@@ -210,7 +216,7 @@ fn c04_a_configuration_that_is_broken_changes_nothing_and_is_told_once() {
     }
     assert!(events(&desk, "config.reloaded").is_empty());
     assert!(events(&desk, "trust.rejected").is_empty());
-    desk.configure(&[TRUST, "[limits]\ninput = \"1 KiB\"\n"].concat());
+    reconfigure(&desk, &[TRUST, "[limits]\ninput = \"1 KiB\"\n"].concat());
     until("it is mended", || {
         !events(&desk, "config.reloaded").is_empty()
     });
@@ -231,7 +237,7 @@ fn c04_what_cannot_change_while_the_host_runs_is_said_and_the_rest_counts() {
     let mut assistant = desk.serve(&[], &json!({}));
     assert_eq!(tools(&mut assistant), ["one_run"]);
     let more = "[capacity]\ncalls = 3\n[principal.stdio]\ntools.deny = [\"one/run\"]\n";
-    desk.configure(&[TRUST, more].concat());
+    reconfigure(&desk, &[TRUST, more].concat());
     let process = i32::try_from(assistant.process()).unwrap();
     kill_process(Pid::from_raw(process).unwrap(), Signal::HUP).unwrap();
     told(&mut assistant);
@@ -251,7 +257,10 @@ fn what_changes_for_others_is_not_told() {
     install(&desk, &skill("one", "1.0.0", "first"));
     let mut assistant = desk.serve(&[], &json!({}));
     assert_eq!(tools(&mut assistant), ["one_run"]);
-    desk.configure(&[TRUST, "[principal.ci]\ntools.deny = [\"one/run\"]\n"].concat());
+    reconfigure(
+        &desk,
+        &[TRUST, "[principal.ci]\ntools.deny = [\"one/run\"]\n"].concat(),
+    );
     until("it counts", || events(&desk, "config.reloaded").len() == 1);
     assert!(assistant.notified(CHANGED, LONG).is_none());
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::loading::Turn;
+use super::reload::about;
 use super::{Host, SkillPolicy, Terms};
 use crate::admission::{self, Schemas};
 use crate::artifact::{Artifact, Sources};
@@ -119,7 +120,7 @@ impl Host {
                     .map_err(|error| self.rejected(trail, error))?;
                 self.events
                     .record(&trail.subject, &Event::SkillLoaded { compile_ms })?;
-                self.tell_replaced(&trail.subject, known, &loaded)?;
+                self.tell_replaced(known, &loaded)?;
                 Ok(loaded)
             }
             Err(error) => Err(self.rejected(trail, error)),
@@ -267,17 +268,13 @@ impl Host {
         Ok(loaded)
     }
 
-    fn tell_replaced(
-        &self,
-        subject: &Subject,
-        known: Option<&Loaded>,
-        loaded: &Loaded,
-    ) -> Result<()> {
+    /// Of the skill, and of no call: whoever came first found it so.
+    fn tell_replaced(&self, known: Option<&Loaded>, loaded: &Loaded) -> Result<()> {
         match known.map(|known| &known.info.digest) {
             Some(before) if *before != loaded.info.digest => {
                 let previous_digest = before.to_string();
                 self.events
-                    .record(subject, &Event::SkillReplaced { previous_digest })
+                    .record(&about(loaded), &Event::SkillReplaced { previous_digest })
             }
             _ => Ok(()),
         }

@@ -181,7 +181,7 @@ impl Host {
 }
 
 /// Whom events are about that belong to no call.
-fn about(loaded: &Loaded) -> Subject {
+pub(super) fn about(loaded: &Loaded) -> Subject {
     let mut subject = Subject::default();
     subject.describe(loaded);
     subject
