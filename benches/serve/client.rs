@@ -119,10 +119,11 @@ impl Pipes {
     }
 }
 
-/// A connection for each client, kept alive.
+/// A connection for each client. They last for one turn: a server does not keep
+/// those for long on which nobody says anything.
 pub(crate) struct Connections {
     runtime: Runtime,
-    all: Vec<Connection>,
+    address: SocketAddr,
 }
 
 struct Connection {
@@ -132,31 +133,34 @@ struct Connection {
 }
 
 impl Connections {
-    pub(crate) fn open(address: SocketAddr) -> Self {
+    pub(crate) fn to(address: SocketAddr) -> Self {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().unwrap();
-        let connect = || async move {
-            let stream = TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            Connection {
-                stream,
-                address,
-                received: Vec::new(),
-            }
-        };
-        let all = runtime.block_on(join_all((0..MAX_CLIENTS).map(|_| connect())));
-        Self { runtime, all }
+        Self { runtime, address }
     }
 
-    fn call(&mut self, clients: usize, time: Duration) -> Vec<Duration> {
-        let end = Instant::now() + time;
-        let calls = self.all.iter_mut().take(clients).map(|it| it.call(end));
-        let took = self.runtime.block_on(join_all(calls));
-        took.into_iter().flatten().collect()
+    fn call(&self, clients: usize, time: Duration) -> Vec<Duration> {
+        self.runtime.block_on(async {
+            let connections = (0..clients).map(|_| Connection::open(self.address));
+            let mut connections = join_all(connections).await;
+            let end = Instant::now() + time;
+            let took = join_all(connections.iter_mut().map(|it| it.call(end))).await;
+            took.into_iter().flatten().collect()
+        })
     }
 }
 
 impl Connection {
+    async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            address,
+            received: Vec::new(),
+        }
+    }
+
     async fn call(&mut self, end: Instant) -> Vec<Duration> {
         let mut took = Vec::new();
         while took.is_empty() || Instant::now() < end {

@@ -79,7 +79,7 @@ impl Server {
         let clients = match wire {
             Wire::Http => {
                 await_listener(address);
-                Clients::Http(Connections::open(address))
+                Clients::Http(Connections::to(address))
             }
             Wire::Stdio => {
                 let (input, output) = (process.stdin.take(), process.stdout.take());
