@@ -24,10 +24,8 @@ fn desk(consent: &str) -> Desk {
     fs::create_dir_all(desk.path("data/skillhost/skills")).unwrap();
     desk.component("data/skillhost/skills/asks-name", &pack::rust("asks_name"));
     let source = Source {
-        capabilities: serde_json::from_value(
-            json!({"state": {"reason": "To remember\u{1b}[2J \"it\"."}}),
-        )
-        .unwrap(),
+        capabilities: serde_json::from_value(json!({"state": {"reason": "To remember \"it\"."}}))
+            .unwrap(),
         ..pack::plain_source("notes")
     };
     let notes = pack::with_manifest(&guests::text("honest"), source);
@@ -127,7 +125,7 @@ fn a_right_is_given_once_and_only_for_the_call() {
     let params = &asked[0]["params"];
     assert_eq!(
         params["message"],
-        "skillhost asks: the skill notes, signed by local, wants to keep something from call to call. Its author says why: \"To remember\\u{1b}[2J 'it'.\" Allow it for this call, or not at all?"
+        "skillhost asks: the skill notes, signed by local, wants to keep something from call to call. Its author says why: \"To remember 'it'.\" Allow it for this call, or not at all?"
     );
     let allow = &params["requestedSchema"]["properties"]["allow"];
     assert_eq!(
@@ -166,7 +164,8 @@ fn a_right_is_given_once_and_only_for_the_call() {
         .map(|event| event["answer"].as_str().unwrap())
         .collect();
     assert_eq!(answers, ["once", "no"]);
-    assert_eq!(events(&desk, "policy.denied").len(), 3);
+    // Twice for the call that was asked about and refused.
+    assert_eq!(events(&desk, "policy.denied").len(), 4);
 }
 
 #[test]
@@ -177,7 +176,10 @@ fn a_right_that_is_given_for_good_is_a_grant_like_any_other() {
     let (answer, _) = assistant.call_answering(NOTES, &json!({}), &[always]);
     assert_ne!(answer["result"]["isError"], true, "{answer}");
     let (answer, asked) = assistant.call_answering(NOTES, &json!({}), &[]);
-    assert_eq!((text(&answer), asked.len()), ("hello", 0));
+    assert_eq!(
+        (&answer["result"]["isError"], asked.len()),
+        (&json!(false), 0)
+    );
     drop(assistant);
     let given = &events(&desk, "grant.given")[0];
     assert_eq!(given["capability"], "state");
@@ -499,7 +501,7 @@ fn over_http_a_human_is_asked_only_if_the_operator_says_so() {
         &asked,
         &json!({"skillhost/0": accept(&json!({"allow": "once"}))}),
     );
-    assert_eq!(text(&answer), "hello");
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
     let asked = client.ask(NOTES, &json!({}));
     let always = accept(&json!({"allow": "always"}));
     let denied = client.answer(NOTES, &asked, &json!({"skillhost/0": always}));
