@@ -244,13 +244,13 @@ async def session(transport, world: World, mode: str, version: str):
 
 
 def all_checks(skillhost: str, world: World) -> None:
-    print("-- over standard input and output", flush=True)
-    asyncio.run(over_stdio(skillhost, world))
     print("-- over HTTP", flush=True)
     with Server(skillhost, world) as server:
         asyncio.run(over_http(server, world))
     check("SIGTERM ends the server that listens", 0, server.status)
     check("it never panicked", False, "panicked" in server.log())
+    print("-- over standard input and output", flush=True)
+    asyncio.run(over_stdio(skillhost, world))
     end(skillhost, world, "the end of input", lambda server: server.stdin.close())
     for number in [signal.SIGTERM, signal.SIGINT]:
         end(skillhost, world, number.name, lambda server, number=number: server.send_signal(number))

@@ -9,10 +9,12 @@ import subprocess
 import threading
 import time
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 # Nothing that is waited for takes nearly so long, in seconds.
-PATIENCE = 60
+PATIENCE = 120
 
 PAGE = "<html><head><title>A page</title></head><body><h1>Hello</h1><p>served on loopback</p></body></html>"
 
@@ -88,7 +90,20 @@ class Server:
                 raise RuntimeError(f"the server does not listen:\n{self.log()}")
             time.sleep(0.05)
         self.url = found[0]
+        # What it compiles, servers over standard input find in the cache.
+        while not self._is_ready():
+            if time.monotonic() > deadline:
+                self._process.kill()
+                raise RuntimeError(f"the server does not get ready:\n{self.log()}")
+            time.sleep(0.05)
         return self
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url.removesuffix("/mcp") + "/readyz", timeout=PATIENCE) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError:
+            return False
 
     def __exit__(self, *_) -> None:
         self._process.send_signal(signal.SIGTERM)
