@@ -149,7 +149,8 @@ fn check_url(text: &str, has_key: bool) -> Result<()> {
         Error::new(Kind::InvalidRequest, message)
             .with_hint("Write it as `https://HOST/mcp`, or `http://127.0.0.1:PORT/mcp`.")
     };
-    let url = url::Url::parse(text).map_err(|_| wrong("That is no URL."))?;
+    let url =
+        url::Url::parse(text).map_err(|cause| wrong("That is no URL.").with_internal(cause))?;
     let is_here = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
