@@ -80,7 +80,8 @@ pub(super) fn read(table: Option<AuthTable>, page: &Page<'_>) -> Result<AuthConf
 impl OauthTable {
     fn read(self, folder: &Path) -> Result<OauthSettings, String> {
         let keys = KeySource::parse(&self.jwks, self.allow_private, folder)?;
-        let mut settings = OauthSettings::new(self.issuer, self.audience, self.resource, keys)?;
+        let mut settings =
+            OauthSettings::new(self.issuer, self.audience, self.resource.as_deref(), keys)?;
         if let Some(algorithms) = self.algorithms {
             settings.set_algorithms(&algorithms)?;
         }

@@ -76,7 +76,7 @@ impl OauthSettings {
     pub fn new(
         issuer: String,
         audience: String,
-        resource: Option<String>,
+        resource: Option<&str>,
         keys: KeySource,
     ) -> Result<Self, String> {
         if web_address(&issuer).is_none() {
@@ -89,7 +89,7 @@ impl OauthSettings {
                 "`audience` says which tokens are for this host; it cannot be empty".to_owned(),
             );
         }
-        let address = resource.as_deref().unwrap_or(&audience);
+        let address = resource.unwrap_or(&audience);
         let resource = web_address(address).ok_or(
             "`resource` is the address at which clients reach this host, such as `https://skills.example.com/mcp`; it is the `audience` unless that is no address",
         )?;

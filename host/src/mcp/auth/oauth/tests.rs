@@ -564,7 +564,6 @@ async fn m03_made_up_ids_fetch_the_issuers_keys_once_a_minute() {
 fn settings_that_would_trust_too_much_are_refused() {
     let file = || KeySource::File("jwks.json".into());
     let made = |issuer: &str, audience: &str, resource: Option<&str>| {
-        let resource = resource.map(ToOwned::to_owned);
         OauthSettings::new(issuer.to_owned(), audience.to_owned(), resource, file()).is_ok()
     };
     assert!(made(ISSUER, AUDIENCE, None));
