@@ -76,7 +76,7 @@ impl Host {
                 () = call.cancelled.cancelled() => return answer,
                 replies = human.ask(requests) => replies,
             };
-            match self.resume(&call, *pending, replies) {
+            match self.resume(&call, *pending, &replies) {
                 Ok(next) => call = next,
                 Err(error) => {
                     return Answer {
@@ -144,7 +144,7 @@ impl Host {
         &self,
         call: &Invocation,
         pending: Pending,
-        replies: BTreeMap<String, Value>,
+        replies: &BTreeMap<String, Value>,
     ) -> Result<Invocation> {
         let Pending {
             digest,
@@ -162,7 +162,7 @@ impl Host {
             consents,
         } = asks;
         if consents.is_empty() {
-            next.earlier = earlier.answered(&questions, &replies);
+            next.earlier = earlier.answered(&questions, replies);
             return Ok(next);
         }
         // A skill's own round goes on where it was.
@@ -172,7 +172,7 @@ impl Host {
                 each: BTreeMap::new(),
                 ..questions
             },
-            &replies,
+            replies,
         );
         for (key, capability) in consents {
             if self.consented(call, &loaded, &capability, replies.get(&key))? == Consented::Once {

@@ -97,7 +97,7 @@ impl Round {
         }
         // Answers without a state are nobody's: the tool asks again.
         let resumed = match state {
-            Some(sealed) => resume(host, &call, &sealed, responses),
+            Some(sealed) => resume(host, &call, &sealed, &responses),
             None => Ok(call),
         };
         let call = match resumed {
@@ -135,7 +135,7 @@ fn resume(
     host: &Host,
     call: &Invocation,
     sealed: &str,
-    responses: BTreeMap<String, Value>,
+    responses: &BTreeMap<String, Value>,
 ) -> Result<Invocation> {
     let pending = host.seals().open(call, sealed)?;
     host.resume(call, pending, responses)
