@@ -71,6 +71,8 @@ fn attacks() -> Vec<String> {
         ('X', 1..=10),
         ('C', 1..=9),
         ('D', 1..=10),
+        ('M', 1..=20),
+        ('I', 1..=15),
     ];
     let numbers = families.into_iter().flat_map(|(family, numbers)| {
         numbers.map(move |number: u8| format!("{family}{number:02}"))
@@ -86,7 +88,7 @@ fn attack(line: &str) -> Option<&str> {
 
 /// `r01`, but not `r1`, `t01` or `red`.
 fn is_attack(word: &str) -> bool {
-    let number = word.strip_prefix(['r', 's', 'f', 'n', 'x', 'c', 'd']);
+    let number = word.strip_prefix(['r', 's', 'f', 'n', 'x', 'c', 'd', 'm', 'i']);
     number.is_some_and(|it| it.len() == 2 && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

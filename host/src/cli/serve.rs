@@ -28,7 +28,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// So long the first skills have before clients are answered. Whoever has few of
 /// them, or code in the cache, serves all from the beginning.
-const HEAD_START: Duration = Duration::from_secs(1);
+const HEAD_START: Duration = Duration::from_secs(5);
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server, or over HTTP
 #[derive(Debug, Args)]

@@ -60,6 +60,7 @@ pub(super) fn page(
     caller: &Caller,
     request: Option<PaginatedRequestParams>,
 ) -> Result<ListToolsResult, ErrorData> {
+    let is_ready = host.is_ready();
     let cursor = request.and_then(|request| request.cursor);
     let after = cursor.as_deref().map(after).transpose()?;
     let mut page = Page::default();
@@ -73,11 +74,11 @@ pub(super) fn page(
         });
         for definition in left {
             if !page.takes(definition) {
-                return Ok(page.done(true));
+                return Ok(page.done(true, is_ready));
             }
         }
     }
-    Ok(page.done(false))
+    Ok(page.done(false, is_ready))
 }
 
 /// Stands for everything that a caller finds in the list.
@@ -167,10 +168,11 @@ impl Page {
         true
     }
 
-    fn done(self, there_are_more: bool) -> ListToolsResult {
+    /// A list that was asked for before all skills were loaded is not kept.
+    fn done(self, there_are_more: bool, is_ready: bool) -> ListToolsResult {
         let mut list = ListToolsResult::with_all_items(self.tools);
         list.next_cursor = self.last.filter(|_| there_are_more);
-        list.ttl_ms = Some(LIST_TTL);
+        list.ttl_ms = Some(if is_ready { LIST_TTL } else { 0 });
         list.cache_scope = Some(CacheScope::Private);
         list
     }
@@ -409,12 +411,12 @@ mod tests {
         let mut one = Definition::new(&manifest, None, &manifest.tools[0], &Names::new());
         let mut page = Page::default();
         assert_eq!((0..1000).filter(|_| page.takes(&one)).count(), MAX_TOOLS);
-        let list = page.done(true);
+        let list = page.done(true, true);
         assert_eq!(list.next_cursor.as_deref(), Some("text-stats_count-words"));
         one.size = MAX_BYTES + 1;
         let mut page = Page::default();
         assert_eq!((0..3).filter(|_| page.takes(&one)).count(), 1);
-        assert_eq!(page.done(false).next_cursor, None);
+        assert_eq!(page.done(false, true).next_cursor, None);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Folder {
             labelled("warning", AnsiColor::Yellow, &one_line(&unknown, 1000));
         }
         if host.skills().is_empty() {
-            return Err(nothing_in(&self.path));
+            return Err(none_of(self.components.len(), &self.path));
         }
         Ok(())
     }
@@ -228,6 +228,17 @@ fn refused(path: &Path, known: Option<&Loaded>, error: &Error) {
     };
     let message = one_line(&format!("{what}: {error}"), 1000);
     labelled("error", AnsiColor::Red, &message);
+}
+
+fn none_of(skills: usize, folder: &Path) -> Error {
+    Error::new(
+        Kind::ConfigInvalid,
+        format!(
+            "There is no skill to serve: of {skills} in {}, each was left out.",
+            folder.display()
+        ),
+    )
+    .with_hint("What is wrong with each stands above; `skillhost trust check` looks again.")
 }
 
 fn nothing_in(folder: &Path) -> Error {

@@ -31,6 +31,7 @@ use super::caller::Caller;
 use super::server::Server;
 use super::stop::{Calls, Stop};
 use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Subject};
 use crate::host::Host;
 use crate::invocation::Principal;
 
@@ -40,6 +41,15 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How long a client that reads no more may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+const STARTED: Event = Event::ServerStarted {
+    transport: "stdio",
+    address: None,
+    authentication: "none",
+};
+
+/// Why serving ends if its client has gone.
+const ENDED: &str = "input-ended";
 
 /// What a message holds besides a call's arguments, in bytes.
 const ENVELOPE: u64 = 64 * 1024;
@@ -78,13 +88,15 @@ async fn serve(
     if host.compiles_without_limits() {
         return Err(super::compiles_without_limits());
     }
+    let events = Arc::clone(host.events());
+    events.record(&Subject::default(), &STARTED)?;
     let ended = CancellationToken::new();
     let out = Out::new(output, ended.clone());
     let pipe = Pipe::new(
         input,
         Arc::clone(&out),
         line_length(host.limits().input),
-        Arc::clone(host.events()),
+        Arc::clone(&events),
         ended.clone(),
     );
     let out_of_input = async {
@@ -96,11 +108,13 @@ async fn serve(
     let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&calls));
     let cancelled = CancellationToken::new();
     let mut session = pin!(converse(Caught(server), pipe, cancelled.clone()));
-    let served = tokio::select! {
-        served = &mut session => served,
-        () = async { tokio::select! { () = stop => {}, () = out_of_input => {} } } => {
+    let (served, reason, running) = tokio::select! {
+        served = &mut session => (served, ENDED, calls.running()),
+        reason = async { tokio::select! { () = stop => "signal", () = out_of_input => ENDED } } => {
+            let running = calls.running();
             cancelled.cancel();
-            tokio::time::timeout(PATIENCE, session).await.unwrap_or(Ok(()))
+            let served = tokio::time::timeout(PATIENCE, session).await;
+            (served.unwrap_or(Ok(())), reason, running)
         }
     };
     cancelled.cancel();
@@ -108,7 +122,13 @@ async fn serve(
     // Whoever never began as MCP says shall read what was wrong.
     let _in_time = tokio::time::timeout(GRACE, out.is_idle()).await;
     calls.ended().await;
-    served
+    let stopped = Event::ServerStopped {
+        reason: if served.is_ok() { reason } else { "failed" },
+        running,
+        // None has more time.
+        cancelled: running,
+    };
+    served.and(events.record(&Subject::default(), &stopped))
 }
 
 async fn converse<T>(server: Caught, transport: T, cancelled: CancellationToken) -> Result<()>
