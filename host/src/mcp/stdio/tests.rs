@@ -85,6 +85,19 @@ impl Client {
     }
 }
 
+/// What was recorded between the beginning of serving and its end.
+fn meanwhile(events: &Events) -> Vec<Value> {
+    let all = events.lock().unwrap().clone();
+    let [begun, meanwhile @ .., ended] = all.as_slice() else {
+        panic!("{all:#?}");
+    };
+    assert_eq!(begun["event"], "server.started");
+    assert_eq!(begun["transport"], "stdio");
+    assert_eq!(ended["event"], "server.stopped");
+    assert_eq!(ended["reason"], "input-ended");
+    meanwhile.to_vec()
+}
+
 #[tokio::test]
 async fn a_host_without_skills_lists_no_tools() {
     let mut client = Client::begun().await;
@@ -187,7 +200,7 @@ async fn a_call_of_no_tool_is_an_error_of_the_protocol_and_on_record() {
     assert_eq!(answer["error"]["code"], -32602);
     let events = Arc::clone(&client.events);
     client.leave().await.unwrap();
-    let events = events.lock().unwrap();
+    let events = meanwhile(&events);
     let seen: Vec<_> = events
         .iter()
         .map(|event| {
@@ -271,7 +284,7 @@ async fn c07_a_panic_outside_of_attempts_has_one_answer_and_is_on_record() {
     );
     let events = Arc::clone(&client.events);
     client.leave().await.unwrap();
-    let events = events.lock().unwrap();
+    let events = meanwhile(&events);
     let seen: Vec<_> = events
         .iter()
         .map(|it| it["event"].as_str().unwrap())
@@ -298,7 +311,7 @@ async fn m14_garbage_is_counted_and_told_once_in_a_second() {
     }
     let events = Arc::clone(&client.events);
     client.leave().await.unwrap();
-    let events = events.lock().unwrap();
+    let events = meanwhile(&events);
     let told: u64 = events
         .iter()
         .map(|it| it["repeated"].as_u64().unwrap() + 1)
