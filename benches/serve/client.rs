@@ -124,24 +124,35 @@ impl Pipes {
 pub(crate) struct Connections {
     runtime: Runtime,
     address: SocketAddr,
+    key: Option<String>,
 }
 
 struct Connection {
     stream: TcpStream,
-    address: SocketAddr,
+    head: String,
     received: Vec<u8>,
 }
 
 impl Connections {
-    pub(crate) fn to(address: SocketAddr) -> Self {
+    /// To a server that wants that key, if any.
+    pub(crate) fn to(address: SocketAddr, key: Option<String>) -> Self {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().unwrap();
-        Self { runtime, address }
+        Self {
+            runtime,
+            address,
+            key,
+        }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn call(&self, clients: usize, time: Duration) -> Vec<Duration> {
         self.runtime.block_on(async {
-            let connections = (0..clients).map(|_| Connection::open(self.address));
+            let key = self.key.as_deref();
+            let connections = (0..clients).map(|_| Connection::open(self.address, key));
             let mut connections = join_all(connections).await;
             let end = Instant::now() + time;
             let took = join_all(connections.iter_mut().map(|it| it.call(end))).await;
@@ -151,12 +162,12 @@ impl Connections {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Self {
+    async fn open(address: SocketAddr, key: Option<&str>) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
-            address,
+            head: head(address, key),
             received: Vec::new(),
         }
     }
@@ -175,8 +186,8 @@ impl Connection {
 
     async fn send(&mut self, message: &str) {
         let request = format!(
-            "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMCP-Protocol-Version: {VERSION}\r\nContent-Length: {}\r\n\r\n{message}",
-            self.address,
+            "{}Content-Length: {}\r\n\r\n{message}",
+            self.head,
             message.len()
         );
         self.stream.write_all(request.as_bytes()).await.unwrap();
@@ -194,6 +205,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// The head of a request, but for its length.
+pub(crate) fn head(address: SocketAddr, key: Option<&str>) -> String {
+    let key = key.map_or(String::new(), |key| {
+        format!("Authorization: Bearer {key}\r\n")
+    });
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\n{key}Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMCP-Protocol-Version: {VERSION}\r\n"
+    )
 }
 
 fn is_whole(answer: &str) -> bool {

@@ -1,7 +1,7 @@
 //! `tools/call` of an echo over standard input and output and over HTTP, with
 //! one client and with 64, beside the same protocol server with an echo of its
-//! own: what lies between them is the host. Then 64 clients for a while, whose
-//! server must neither fail nor grow.
+//! own: what lies between them is the host. Then an honest client while wrong keys
+//! are tried, and 64 clients for a while, whose server must neither fail nor grow.
 //!
 //! A call of the host is measured with each durability of the audit log: with
 //! `flush` its two lines are with the system when it is answered, with `fsync`,
@@ -22,6 +22,7 @@
 )]
 
 mod client;
+mod flood;
 mod native;
 mod server;
 mod soak;
@@ -41,6 +42,7 @@ struct Plan {
     rounds: usize,
     turn: Duration,
     soak: Duration,
+    wrong_keys: u64,
 }
 
 fn main() {
@@ -53,12 +55,14 @@ fn main() {
             rounds: 9,
             turn: Duration::from_millis(200),
             soak: soak::length(),
+            wrong_keys: 10_000,
         }
     } else {
         Plan {
             rounds: 1,
             turn: Duration::from_millis(1),
             soak: Duration::from_millis(100),
+            wrong_keys: 100,
         }
     };
     for wire in [Wire::Stdio, Wire::Http] {
@@ -71,6 +75,7 @@ fn main() {
             compare(&mut servers, wire, clients, &plan);
         }
     }
+    flood::flood(Server::guarded(), plan.wrong_keys, plan.turn * 5);
     soak::soak(Server::host(Wire::Http, None), plan.soak);
 }
 

@@ -46,7 +46,7 @@ impl Server {
     pub(crate) fn native(wire: Wire) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(native::ARGUMENT);
-        Self::start(command, wire, tempfile::tempdir().unwrap())
+        Self::start(command, wire, tempfile::tempdir().unwrap(), None)
     }
 
     /// The host with the echo as a skill, and an audit log of that durability;
@@ -59,11 +59,24 @@ impl Server {
         if wire == Wire::Http {
             command.args(["--no-auth", "--http"]);
         }
-        Self::start(command, wire, home)
+        Self::start(command, wire, home, None)
+    }
+
+    /// The host over HTTP, for the holder of a key.
+    pub(crate) fn guarded() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        furnish(home.path(), Some("flush"));
+        let mut command = Command::new(PROGRAM);
+        command.args(["keys", "create", "honest"]);
+        command.env_clear().env("HOME", home.path());
+        let key = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--http"]);
+        Self::start(command, Wire::Http, home, Some(key.trim().to_owned()))
     }
 
     /// Over HTTP, the last argument is where to listen.
-    fn start(mut command: Command, wire: Wire, home: TempDir) -> Self {
+    fn start(mut command: Command, wire: Wire, home: TempDir, key: Option<String>) -> Self {
         let told = File::create(home.path().join("stderr")).unwrap();
         command.env_clear().env("PATH", "/usr/bin:/bin");
         command.env("HOME", home.path()).current_dir(home.path());
@@ -79,7 +92,7 @@ impl Server {
         let clients = match wire {
             Wire::Http => {
                 await_listener(address);
-                Clients::Http(Connections::to(address))
+                Clients::Http(Connections::to(address, key))
             }
             Wire::Stdio => {
                 let (input, output) = (process.stdin.take(), process.stdout.take());
