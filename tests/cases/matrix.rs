@@ -68,11 +68,13 @@ fn attacks() -> Vec<String> {
         ('S', 24..=26),
         ('F', 1..=18),
         ('N', 1..=20),
+        ('I', 1..=15),
+        ('M', 12..=15),
+        ('M', 1..=11),
+        ('M', 16..=20),
         ('X', 1..=10),
         ('C', 1..=9),
         ('D', 1..=10),
-        ('M', 1..=20),
-        ('I', 1..=15),
     ];
     let numbers = families.into_iter().flat_map(|(family, numbers)| {
         numbers.map(move |number: u8| format!("{family}{number:02}"))

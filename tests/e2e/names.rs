@@ -21,7 +21,8 @@ fn a_tool_is_listed_and_called_by_the_name_that_the_operator_gave_it() {
     assert_eq!(listed, ["Tell_me.a-word"]);
     for name in ["Tell_me.a-word", "says_run"] {
         let answer = assistant.call(name, &json!({}));
-        assert_eq!(answer["result"]["content"][0]["text"], "one", "{answer}");
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert_eq!(text.trim_end(), "one", "{answer}");
     }
     for name in ["Tell_me.a-Word", "tell_me.a-word", "Tell_me"] {
         let answer = assistant.call(name, &json!({}));

@@ -102,7 +102,12 @@ fn o4_a_thousand_changes_of_trust_leave_nothing_behind() {
     change(50);
     let before = held();
     change(500);
-    assert_eq!(held(), before);
+    // A thread that had nothing to do may have ended meanwhile.
+    let after = held();
+    assert!(
+        after.0 <= before.0 && after.1 <= before.1,
+        "{after:?}, {before:?} before"
+    );
     drop(assistant.end());
     let audit = desk.audit();
     let changes = audit.iter().filter(|it| it["event"] == "trust.changed");

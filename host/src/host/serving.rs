@@ -15,14 +15,16 @@ use crate::invocation::Principal;
 const MAX_LISTENERS: usize = 256;
 const MAX_LISTENERS_OF_ONE: usize = 8;
 
-/// As long as it lives, the first skills are not loaded.
+/// Until it is [`done`](Self::done), the first skills are not loaded. Where that
+/// fails, they never are.
 #[derive(Debug)]
 pub struct FirstLoad {
     host: Arc<Host>,
 }
 
-impl Drop for FirstLoad {
-    fn drop(&mut self) {
+impl FirstLoad {
+    /// Says that they are loaded.
+    pub fn done(self) {
         self.host.ready.send_replace(true);
     }
 }

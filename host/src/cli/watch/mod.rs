@@ -54,7 +54,7 @@ impl Follower {
     /// `ConfigInvalid` if no skill can be loaded at first, `AuditUnavailable`.
     pub(super) async fn follow(mut self, loading: FirstLoad) -> Result<()> {
         self.folder.load(&self.host).await?;
-        drop(loading);
+        loading.done();
         loop {
             let asked = tokio::select! {
                 hangup = self.hangups.recv() => hangup.is_some(),
