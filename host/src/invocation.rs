@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Scope;
 use crate::error::{Error, Kind, Result};
+use crate::log;
 use crate::manifest::text::one_line;
 use crate::manifest::{MAX_NAME, SkillName};
 use crate::question::Earlier;
@@ -226,6 +227,8 @@ pub struct Invocation {
     pub cancelled: CancellationToken,
     /// Where the skill's progress goes, if anyone listens.
     pub progress: Option<ProgressSink>,
+    /// Where else its log goes, if anyone listens and its operator lets them.
+    pub log: Option<log::Sink>,
     /// The span of the caller's trace that this call belongs to.
     pub parent: Option<TraceParent>,
     /// What earlier rounds brought, if the tool asked for more input.
@@ -244,6 +247,7 @@ impl Invocation {
             input,
             cancelled: CancellationToken::new(),
             progress: None,
+            log: None,
             parent: None,
             earlier: Earlier::default(),
         })

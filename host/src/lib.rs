@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod secret;
 mod strict;
 pub mod invocation;
+pub mod log;
 pub mod question;
 mod registry;
 pub mod admission;

@@ -37,6 +37,8 @@ pub struct Loaded {
     pub(crate) consent: Stamp,
     pub(crate) settings: Arc<Map<String, Value>>,
     pub(crate) environment: Arc<[(String, String)]>,
+    /// Whether those who call it may hear its log.
+    pub(crate) log_to_client: bool,
     /// Which [`Terms`](crate::host::Terms) all of that was made from.
     pub(crate) terms: u64,
     pub(crate) names: Arc<Names>,

@@ -1,9 +1,11 @@
 //! R07, R14, R16, R17, I10 and I12: what a guest says.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
 use skillhost::Kind::{DeadlineExceeded, HostcallLimit, InvalidOutput, OutputLimit, Trapped};
+use skillhost_tests::bench::invocation;
 use skillhost_tests::guests::Core;
 use skillhost_tests::{Bench, Scale, alone};
 
@@ -65,6 +67,29 @@ pub(crate) async fn log_forever() {
         .call("log_forever", "log-long", json!({"bytes": 10_000_000}))
         .await;
     called.expect(HostcallLimit, &["limit.exceeded"]);
+}
+
+/// Whom the operator gives no leave hears nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn r17_no_more_is_heard_of_a_log_than_is_kept() {
+    for (is_let, log_lines, expected) in [(true, 200, 200), (true, 5000, 1000), (false, 200, 0)] {
+        let bench = Bench::with(|setup| {
+            let policy = setup.skills.entry("log-forever".parse().unwrap());
+            policy.or_default().log_to_client = is_let;
+            setup.limits.log_lines = log_lines;
+        });
+        bench.ensure_loaded("log_forever").await;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&heard);
+        let mut call = invocation("log_forever", "log-lines", json!({"lines": 10_000}));
+        call.log = Some(Arc::new(move |message| {
+            sink.lock().unwrap().push(message.text)
+        }));
+        let called = bench.invoke(call).await;
+        assert_eq!(called.between(), ["output.truncated"]);
+        let lines: Vec<_> = (0..expected).map(|line| format!("line {line}")).collect();
+        assert_eq!(*heard.lock().unwrap(), lines);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use skillhost::Kind::{AuditUnavailable, Denied, GuestFailed, Trapped};
 use skillhost::config::Config;
 use skillhost::error::Result;
 use skillhost::event::{Event, Record, Sink};
+use skillhost::log;
 use skillhost::secret::{Secret, Secrets};
 use skillhost::{Error, Setup};
 use skillhost_tests::bench::{SECRET, invocation};
@@ -232,6 +233,31 @@ pub(crate) async fn spill() {
             "stdout: out [redacted] [redacted]",
             "stderr: err [redacted]",
         ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x05_what_a_client_hears_of_a_log_is_without_secrets() {
+    let bench = bench("[skill.spill]\nreveal.token = \"one\"\nlog-to-client = true");
+    bench.ensure_loaded("spill").await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&heard);
+    let mut call = invocation("spill", "everywhere", json!({}));
+    call.log = Some(Arc::new(move |message| sink.lock().unwrap().push(message)));
+    let called = bench.invoke(call).await;
+    assert_eq!(called.text(), "done");
+    let field = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let message = log::Message {
+        level: log::Level::Info,
+        text: "message [redacted]".to_owned(),
+        fields: vec![field("field", "[redacted]"), field("[redacted]", "x")],
+    };
+    assert_eq!(*heard.lock().unwrap(), [message]);
+    // Each once, as without anybody who hears; nobody hears of its progress here.
+    assert_eq!(called.event("secret.redacted")["count"], 6);
+    assert_eq!(
+        called.answer.diagnostics.lines[0],
+        "info: message [redacted] field=[redacted] [redacted]=x"
     );
 }
 

@@ -279,6 +279,33 @@ fn a_key_is_shown_once_listed_without_its_secret_and_revoked() {
 }
 
 #[test]
+fn m16_a_log_is_offered_to_those_who_see_a_skill_that_has_one() {
+    let desk = desk("[skill.says]\nlog-to-client = true\n");
+    let sees = key(&desk, &["ci", "--tools", "says/*"]);
+    let others = key(&desk, &["ci", "--tools", "honest/*"]);
+    let served = Served::start(&desk);
+    let hello = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    });
+    let offered = |token: &str| {
+        let (_, answer) = served.ask(token, "initialize", &hello);
+        assert!(
+            answer["result"]["capabilities"]["tools"].is_object(),
+            "{answer}"
+        );
+        answer["result"]["capabilities"].get("logging").cloned()
+    };
+    let set = |token: &str| {
+        let (_, answer) = served.ask(token, "logging/setLevel", &json!({"level": "info"}));
+        answer["error"]["code"].clone()
+    };
+    assert_eq!((offered(&sees), set(&sees)), (Some(json!({})), Value::Null));
+    assert_eq!((offered(&others), set(&others)), (None, json!(-32601)));
+    served.end();
+}
+
+#[test]
 fn m16_each_caller_sees_and_calls_what_its_key_allows_and_learns_of_nothing_else() {
     let desk = desk("[principal.dev]\ntools.deny = [\"honest/run\"]\n");
     let all = key(&desk, &["ci"]);

@@ -22,6 +22,7 @@ mod grants;
 mod keys;
 mod limited;
 mod lock;
+mod logs;
 mod models;
 mod names;
 mod network;

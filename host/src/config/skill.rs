@@ -73,6 +73,8 @@ pub(super) struct SkillTable {
     budget: BudgetTable,
     #[serde(default)]
     interpreters: BTreeSet<ToolName>,
+    #[serde(default, rename = "log-to-client")]
+    log_to_client: bool,
 }
 
 impl SkillTable {
@@ -134,6 +136,7 @@ impl SkillTable {
             settings: self.settings,
             recovery: recovery::read(self.recovery, tools).map_err(invalid)?,
             environment: each(self.environment, page, variable)?,
+            log_to_client: self.log_to_client,
             admission: calls.read(page)?,
             names,
         })

@@ -326,6 +326,7 @@ impl Host {
                 kept: &granted.kept,
                 settings: &loaded.settings,
                 environment: &loaded.environment,
+                log: invocation.log.as_ref().filter(|_| loaded.log_to_client),
                 entrusted: &granted.entrusted,
                 observer,
                 deadline,

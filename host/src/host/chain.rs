@@ -311,6 +311,8 @@ impl<'a> Chain<'a> {
         let mut invocation = self.asked.invocation.clone();
         invocation.skill = skill.unwrap_or(invocation.skill);
         invocation.tool = tool.to_string();
+        // It may be one that the caller is not to know of.
+        invocation.log = None;
         self.instead = Some(Target {
             subject: Subject::of(&invocation),
             invocation,

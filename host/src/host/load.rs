@@ -178,6 +178,7 @@ impl Host {
             consent,
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
+            log_to_client: policy.log_to_client,
             terms: now.generation,
             names: Arc::new(policy.names.clone()),
             passed_over: None,

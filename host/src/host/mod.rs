@@ -76,6 +76,8 @@ pub struct SkillPolicy {
     pub recovery: SkillRecovery,
     /// Variables of its environment, which is empty otherwise.
     pub environment: BTreeMap<String, String>,
+    /// Whether those who call it may hear its log.
+    pub log_to_client: bool,
     /// How much may be done with it, and by which names.
     pub admission: SkillRules,
     /// What its tools are called in MCP's list; by themselves `SKILL_TOOL`.

@@ -45,6 +45,12 @@ impl Host {
         *self.ready.borrow()
     }
 
+    /// Whether the operator lets clients hear the log of any skill.
+    pub(crate) fn may_log_to_clients(&self) -> bool {
+        let now = self.current.get();
+        now.terms.skills.values().any(|it| it.log_to_client) || now.terms.others.log_to_client
+    }
+
     /// Waits until the first skills are loaded, for that long at most; whether
     /// they are.
     pub async fn until_ready(&self, within: Duration) -> bool {

@@ -12,6 +12,7 @@ mod changes;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod logs;
 pub mod message;
 pub(crate) mod names;
 mod pages;

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::ask::{Came, Round};
 use super::caller::Caller;
 use super::stop::Calls;
-use super::{changes, message, names, pages, result, tools};
+use super::{changes, logs, message, names, pages, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
 use crate::event::{Event, Subject};
@@ -36,14 +36,16 @@ pub(super) struct Server {
     host: Arc<Host>,
     caller: Caller,
     calls: Arc<Calls>,
+    log_level: Arc<logs::Chosen>,
 }
 
 impl Server {
-    pub(super) const fn new(host: Arc<Host>, caller: Caller, calls: Arc<Calls>) -> Self {
+    pub(super) fn new(host: Arc<Host>, caller: Caller, calls: Arc<Calls>) -> Self {
         Self {
             host,
             caller,
             calls,
+            log_level: Arc::default(),
         }
     }
 
@@ -53,6 +55,11 @@ impl Server {
 
     pub(super) const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// From which level on the client hears what skills log.
+    pub(super) fn log_level(&self) -> &logs::Chosen {
+        &self.log_level
     }
 
     /// Says that the host panicked outside of the attempts of a call, which say
@@ -83,6 +90,7 @@ impl Server {
         };
         let token = context.meta.get_progress_token();
         let (sink, reports) = mpsc::channel(MAX_WAITING_REPORTS);
+        let (heard, lines) = logs::channel(self, &context, &skill);
         let invocation = Invocation {
             id,
             principal: self.caller.principal.clone(),
@@ -92,13 +100,15 @@ impl Server {
             input: message::input(&mut context.extensions, request.arguments)?,
             cancelled: running.cancelled(),
             progress: token.is_some().then(|| progress_sink(sink)),
+            log: heard,
             parent: context.meta.get_traceparent().and_then(TraceParent::parse),
             earlier: Earlier::default(),
         };
         let reporting = context
             .ct
             .run_until_cancelled(report(reports, token, &context.peer));
-        let (came, _) = tokio::join!(round.call(&self.host, invocation), reporting);
+        let logging = context.ct.run_until_cancelled(lines.tell(&context.peer));
+        let (came, ..) = tokio::join!(round.call(&self.host, invocation), reporting, logging);
         match came? {
             Came::Other(response) => Ok(response),
             Came::Answer(answer) => {
@@ -115,7 +125,8 @@ impl ServerHandler for Server {
             .enable_tools()
             .enable_tool_list_changed()
             .enable_resources();
-        ServerConfig::new(capabilities.build()).with_server_info(Implementation::new(
+        let capabilities = logs::declared(self, capabilities.build());
+        ServerConfig::new(capabilities).with_server_info(Implementation::new(
             env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
         ))
@@ -126,6 +137,7 @@ impl ServerHandler for Server {
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
+        logs::until_known(self).await;
         changes::initialize(self, &request, &context)
     }
 
@@ -142,6 +154,14 @@ impl ServerHandler for Server {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         changes::listen(self, context).await
+    }
+
+    async fn set_level(
+        &self,
+        request: logs::SetLevel,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        logs::choose(self, &request, &context)
     }
 
     async fn list_tools(

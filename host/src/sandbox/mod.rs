@@ -50,6 +50,7 @@ pub(crate) use self::state::Kept;
 use self::stdio::Capture;
 use crate::error::{Error, Kind, Result};
 use crate::invocation::Invocation;
+use crate::log;
 use crate::policy::Grant;
 use crate::policy::limits::{HOST_CALL_FUEL, Limits};
 
@@ -109,6 +110,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) kept: &'a Option<Kept>,
     pub(crate) settings: &'a Arc<serde_json::Map<String, serde_json::Value>>,
     pub(crate) environment: &'a [(String, String)],
+    /// Who hears what it logs.
+    pub(crate) log: Option<&'a log::Sink>,
     pub(crate) entrusted: &'a Arc<Entrusted>,
     pub(crate) observer: Observer,
     pub(crate) deadline: tokio::time::Instant,
@@ -201,7 +204,7 @@ impl State {
             table,
             limiter: Limiter::new(limits.memory),
             call: Call::new(parts.invocation, parts.deadline),
-            logging: Logging::new(limits.log, limits.log_lines),
+            logging: Logging::new(limits.log, limits.log_lines, parts.log.cloned()),
             random: Random::new(limits, meter.clone()),
             clock,
             settings: Arc::clone(parts.settings),
@@ -270,11 +273,7 @@ impl Diagnostics {
             captured.kept = clean.into_owned().into_bytes();
         }
         for line in &mut self.log.lines {
-            let fields = line.fields.iter_mut();
-            let texts = fields.flat_map(|(key, value)| [key, value]);
-            for text in texts.chain([&mut line.message]) {
-                observer.redact_in(text);
-            }
+            line.redact(observer);
         }
         self
     }

@@ -31,7 +31,7 @@ use crate::invocation::Input;
 use crate::manifest::text::one_line;
 
 /// Methods of which `rmcp` knows the parameters.
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 10] = [
     "initialize",
     "ping",
     "server/discover",
@@ -41,6 +41,7 @@ const METHODS: [&str; 9] = [
     "resources/list",
     "resources/read",
     "resources/templates/list",
+    "logging/setLevel",
 ];
 
 /// The longest part of a wrong name that is repeated, in characters.
@@ -162,6 +163,7 @@ pub(in crate::mcp) fn unknown(
     let exists = match method.split_once('/').map_or(method, |(group, _)| group) {
         "initialize" | "ping" => has_handshake && METHODS.contains(&method),
         "server" | "subscriptions" => METHODS.contains(&method),
+        "logging" => has_handshake && served.logging.is_some() && METHODS.contains(&method),
         "tools" => served.tools.is_some() && METHODS.contains(&method),
         "resources" => served.resources.is_some() && METHODS.contains(&method),
         _ => false,

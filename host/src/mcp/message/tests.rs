@@ -389,7 +389,7 @@ fn none_is_written_as_null_too() {
 
 #[test]
 fn the_newest_revision_has_no_handshake_whose_parameters_could_be_wrong() {
-    let served = ServerCapabilities::builder().enable_tools().build();
+    let mut served = ServerCapabilities::builder().enable_tools().build();
     let (wrong, none) = (ErrorCode::INVALID_PARAMS, ErrorCode::METHOD_NOT_FOUND);
     for (method, before, since) in [
         ("initialize", wrong, none),
@@ -404,4 +404,8 @@ fn the_newest_revision_has_no_handshake_whose_parameters_could_be_wrong() {
         assert_eq!(code(ProtocolVersion::V_2026_07_28), since, "{method}");
         assert_eq!(unknown(method, &served, None).code, before, "{method}");
     }
+    served.logging = Some(JsonObject::new());
+    let code = |revision| unknown("logging/setLevel", &served, Some(revision)).code;
+    assert_eq!(code(ProtocolVersion::V_2025_11_25), wrong);
+    assert_eq!(code(ProtocolVersion::V_2026_07_28), none);
 }

@@ -79,9 +79,15 @@ fn tool_with_progress() -> Result<String> {
     Ok("All of it is done.".to_owned())
 }
 
-/// Writes lines for the operator.
+/// Logs lines, which a client hears that says from which level on.
 #[tool(read_only)]
 fn logging_tool() -> Result<String> {
+    tool_with_logging()
+}
+
+/// Logs lines.
+#[tool(read_only)]
+fn tool_with_logging() -> Result<String> {
     for line in [
         "Tool execution started",
         "Tool processing data",
@@ -163,6 +169,7 @@ skillhost_sdk::export!(
     error_handling,
     tool_with_progress,
     logging_tool,
+    tool_with_logging,
     custom_header,
     json_schema,
     elicitation,
