@@ -165,7 +165,11 @@ impl Questions {
     /// object of strings, numbers, booleans and choices.
     #[must_use]
     pub fn form_of(self, key: &str, message: &str, schema: Value) -> Self {
-        let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
+        let params = object([
+            ("mode", "form".into()),
+            ("message", message.into()),
+            ("requestedSchema", schema),
+        ]);
         self.request(key, "elicitation/create", params)
     }
 
@@ -199,7 +203,7 @@ impl Questions {
     }
 
     fn request(mut self, key: &str, method: &str, params: Value) -> Self {
-        let request = json!({"method": method, "params": params});
+        let request = object([("method", method.into()), ("params", params)]);
         self.each.insert(key.to_owned(), request);
         self
     }
@@ -340,4 +344,12 @@ fn length<T: Schema>() -> usize {
 
 fn write<T: Schema>(writer: &mut Writer<'_>) {
     schema::schema(writer, &T::NODE, Direction::Input);
+}
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let fields = fields.into_iter();
+    Value::Object(
+        fields
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }

@@ -149,6 +149,7 @@ impl Host {
             consent,
             settings: Arc::new(settings),
             environment: policy.environment.clone().into_iter().collect(),
+            names: Arc::new(policy.names.clone()),
             log_to_client: policy.log_to_client,
             terms: generation,
             ..loaded.clone()

@@ -30,7 +30,7 @@ pub(super) enum Came {
     /// An answer.
     Answer(Box<Answer>),
     /// What the client has to do first, or why it cannot be done.
-    Other(CallToolResponse),
+    Other(Box<CallToolResponse>),
 }
 
 /// What a request says about rounds before it, and how its client can be asked.
@@ -103,7 +103,7 @@ impl Round {
         let call = match resumed {
             Ok(call) => call,
             Err(error) if error.kind() == Kind::InvalidRequest => return Err(invalid(&error)),
-            Err(error) => return Ok(Came::Other(result::failure(&error).into())),
+            Err(error) => return Ok(Came::Other(Box::new(result::failure(&error).into()))),
         };
         let answer = Box::new(host.invoke(call.clone()).await);
         if matches!(way, Way::None) {
@@ -118,12 +118,11 @@ impl Round {
                     let sealed = host.seals().seal(&call, *pending, host.patience())?;
                     Ok(InputRequiredResult::new(Some(requests), Some(sealed)))
                 });
-                Ok(Came::Other(asked.map_or_else(
-                    |error| result::failure(&error).into(),
-                    Into::into,
-                )))
+                let response =
+                    asked.map_or_else(|error| result::failure(&error).into(), Into::into);
+                Ok(Came::Other(Box::new(response)))
             }
-            Err(error) => Ok(Came::Other(result::failure(&error).into())),
+            Err(error) => Ok(Came::Other(Box::new(result::failure(&error).into()))),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Server {
         let logging = context.ct.run_until_cancelled(lines.tell(&context.peer));
         let (came, ..) = tokio::join!(round.call(&self.host, invocation), reporting, logging);
         match came? {
-            Came::Other(response) => Ok(response),
+            Came::Other(response) => Ok(*response),
             Came::Answer(answer) => {
                 log(&request.name, &answer);
                 result::of(&self.host, &self.caller, &request.name, *answer).map(Into::into)

@@ -112,7 +112,7 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(30);
 
-    fn headers(name: header::HeaderName, values: &[&str]) -> HeaderMap {
+    fn headers(name: &header::HeaderName, values: &[&str]) -> HeaderMap {
         let values = values.iter().map(|value| value.parse().unwrap());
         values.map(|value| (name.clone(), value)).collect()
     }
@@ -133,7 +133,7 @@ mod tests {
             (&[], false),
         ] {
             assert_eq!(
-                is_json(&headers(header::CONTENT_TYPE, types)),
+                is_json(&headers(&header::CONTENT_TYPE, types)),
                 expected,
                 "{types:?}"
             );
@@ -150,7 +150,7 @@ mod tests {
             (&["identity, gzip"], true),
             (&[""], true),
         ] {
-            let headers = headers(header::CONTENT_ENCODING, encodings);
+            let headers = headers(&header::CONTENT_ENCODING, encodings);
             assert_eq!(is_packed(&headers), expected, "{encodings:?}");
         }
     }
