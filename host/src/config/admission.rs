@@ -25,7 +25,7 @@ const MAX_RULE_NAME: usize = 64;
 
 /// How many calls, as it stands in a file.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 struct ToolsTable {
     allow: Option<Vec<Spanned<String>>>,
     deny: Vec<Spanned<String>>,
@@ -33,7 +33,7 @@ struct ToolsTable {
 
 /// `[principal.NAME]`.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub(super) struct PrincipalTable {
     tools: ToolsTable,
     rate: Option<Spanned<String>>,
@@ -64,12 +64,19 @@ pub(super) struct ToolKeys {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    default,
+    rename_all = "kebab-case"
+)]
 pub(super) struct BudgetTable {
     fuel_per_day: Option<Positive64>,
     #[serde(deserialize_with = "time_per_day")]
     time_per_day: Option<Duration>,
 }
+
+only_as_table!(ToolsTable, PrincipalTable, BudgetTable);
 
 /// `[screening]`.
 #[derive(Default, Deserialize)]

@@ -1,6 +1,9 @@
 //! What the operator wrote in `skillhost.toml`, parsed once into values that
 //! cannot be wrong. Only this module reads configuration and environment.
 
+#[macro_use]
+mod table;
+
 mod admission;
 mod audit;
 mod auth;

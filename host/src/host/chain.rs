@@ -16,6 +16,7 @@ use crate::event::{Event, Subject, Usage};
 use crate::invocation::{Invocation, growing};
 use crate::manifest::text::one_line;
 use crate::manifest::{SkillName, ToolName};
+use crate::question::Earlier;
 use crate::recovery::{Course, Decision, Failure, Fallback, Why};
 use crate::time::millis;
 
@@ -311,6 +312,8 @@ impl<'a> Chain<'a> {
         let mut invocation = self.asked.invocation.clone();
         invocation.skill = skill.unwrap_or(invocation.skill);
         invocation.tool = tool.to_string();
+        // What was allowed and answered was for the other one.
+        invocation.earlier = Earlier::default();
         // It may be one that the caller is not to know of.
         invocation.log = None;
         self.instead = Some(Target {
