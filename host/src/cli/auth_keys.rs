@@ -42,8 +42,8 @@ struct Create {
     /// Who calls with it: the NAME of `[principal.NAME]`, whose rules hold besides
     #[arg(value_parser = holder)]
     name: PrincipalName,
-    /// Allow these tools and no others: skill/tool, skill/*, or * [default: all that NAME may call]
-    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    /// Allow these tools and no others: skill/tool, skill/*, or *; may be repeated [default: all that NAME may call]
+    #[arg(long, value_name = "PATTERN")]
     tools: Option<Vec<ToolPattern>>,
     /// Let it expire, such as after '90 days' or 12h [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
