@@ -271,6 +271,7 @@ fn mcp_config_names_a_key_and_never_holds_one() {
     assert_eq!(ran.json()["mcpServers"]["skillhost"].get("headers"), None);
     for wrong in [
         &["generic", "--http", url, "--key", "skh-secret"][..],
+        &["generic", "--http", url, "--key", "skh_secret"],
         &["generic", "--http", "http://skills.example.com/mcp"],
         &["generic", "--http", "skills.example.com"],
         &["claude-desktop", "--http", url],
@@ -279,6 +280,7 @@ fn mcp_config_names_a_key_and_never_holds_one() {
     ] {
         let ran = run(wrong).code(2);
         assert_eq!(ran.stdout, "", "{ran:#?}");
+        assert!(!ran.stderr.contains("secret"), "{ran:#?}");
     }
     let ran = run(&["--list"]).code(0);
     assert!(ran.stdout.contains("claude-desktop\n  macOS: "), "{ran:#?}");

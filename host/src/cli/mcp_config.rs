@@ -11,6 +11,7 @@ use self::client::{Client, Server};
 use super::terminal::{note, print, print_json};
 use super::{ExitStatus, Session};
 use crate::error::{Error, Kind, Result};
+use crate::mcp::is_key;
 
 /// Print what to add to a chat assistant's configuration, so that it offers the installed skills as tools
 #[derive(Debug, Args)]
@@ -84,15 +85,7 @@ impl McpConfig {
         };
         let key = self.key();
         check_url(url, key.is_some())?;
-        if key.is_some_and(|name| !is_variable(name)) {
-            return Err(Error::new(
-                Kind::InvalidRequest,
-                "That is no name of an environment variable.",
-            )
-            .with_hint(
-                "Use letters, digits and `_`. The key itself stands in that variable, never here.",
-            ));
-        }
+        key.map_or(Ok(()), check_variable)?;
         Ok(Server::Http { url, key })
     }
 
@@ -172,6 +165,24 @@ fn check_url(text: &str, has_key: bool) -> Result<()> {
     }
 }
 
+/// Refuses what is no name of a variable, and never says what it is: it may be
+/// the key.
+fn check_variable(name: &str) -> Result<()> {
+    let wrong = |message: &str| Error::new(Kind::InvalidRequest, message);
+    if is_key(name) {
+        return Err(wrong("That is a key itself, which must not be printed.")
+            .with_hint("Name the variable that holds it, such as SKILLHOST_KEY."));
+    }
+    if !is_variable(name) {
+        return Err(
+            wrong("That is no name of an environment variable.").with_hint(
+                "Use letters, digits and `_`. The key itself stands in that variable, never here.",
+            ),
+        );
+    }
+    Ok(())
+}
+
 fn is_variable(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(is_word) && name.starts_with(|first: char| !first.is_ascii_digit())
@@ -203,10 +214,14 @@ mod tests {
     #[test]
     fn a_key_is_named_and_never_given() {
         for name in ["SKILLHOST_KEY", "_k1"] {
-            assert!(is_variable(name), "{name}");
+            assert!(check_variable(name).is_ok(), "{name}");
         }
-        for key in ["", "1K", "skh_live-123", "A B", "${KEY}", "ä"] {
-            assert!(!is_variable(key), "{key}");
+        for key in ["", "1K", "skh-live", "skh_live-1", "A B", "${KEY}", "ä"] {
+            assert!(check_variable(key).is_err(), "{key}");
         }
+        let key = format!("skh_abcdefgh_{}", "A".repeat(43));
+        let refused = check_variable(&key).unwrap_err();
+        let told = format!("{refused:?} {refused}");
+        assert!(!told.contains("abcdefgh"), "{told}");
     }
 }

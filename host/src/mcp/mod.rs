@@ -26,7 +26,7 @@ mod words;
 pub use self::auth::{
     Authenticate, BearerKey, KeyId, KeySource, NoAuthentication, OauthSettings, Page, Refused, door,
 };
-pub(crate) use self::auth::{KeyFile, KeyTerms, holder};
+pub(crate) use self::auth::{KeyFile, KeyTerms, holder, is_key};
 pub use self::caller::Caller;
 pub use self::http::{
     ADDRESS, Exposure, HostName, HttpLimits, HttpSettings, MIN_HEAD, PageOrigin, TlsFiles,

@@ -96,7 +96,7 @@ impl fmt::Debug for BearerKey {
 }
 
 /// Whether a token says of itself that it is a key.
-pub(super) fn is_key(token: &str) -> bool {
+pub(crate) fn is_key(token: &str) -> bool {
     token.starts_with(PREFIX)
 }
 

@@ -25,6 +25,7 @@ use http::{HeaderValue, StatusCode};
 
 pub use self::door::door;
 pub(crate) use self::file::{KeyFile, KeyTerms, holder};
+pub(crate) use self::key::is_key;
 pub use self::key::{BearerKey, KeyId};
 pub use self::oauth::{KeySource, OauthSettings};
 use super::caller::Caller;
