@@ -68,7 +68,8 @@ struct List {
 #[derive(Debug, Args)]
 struct Revoke {
     /// The id of the key, as `skillhost keys list` shows it: the part between the first two `_`
-    id: KeyId,
+    // Parsed only in `execute`, since clap says what it could not parse.
+    id: String,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -161,30 +162,37 @@ impl List {
 
 impl Revoke {
     fn execute(&self, session: &Session) -> Result<ExitStatus> {
+        let id = self.key()?;
         let file = KeyFile::at(session.bearer_keys());
-        let Some(terms) = file.revoke(&self.id)? else {
-            let message = format!("There is no key `{}`.", self.id);
+        let Some(terms) = file.revoke(&id)? else {
+            let message = format!("There is no key `{id}`.");
             return Err(Error::new(Kind::InvalidRequest, message)
                 .with_hint("`skillhost keys list` shows those that there are."));
         };
         // It counts no more already: there is always the lack of a right.
         let event = Event::KeyRevoked {
-            key: self.id.to_string(),
+            key: id.to_string(),
             holder: terms.holder.to_string(),
             by: consent::operator(),
         };
         session.events()?.record(&about(&terms), &event)?;
         if self.json {
-            print_json(
-                &json!({"id": self.id, "holder": terms.holder.as_str(), "done": "revoked"}),
-            )?;
+            print_json(&json!({"id": id, "holder": terms.holder.as_str(), "done": "revoked"}))?;
         } else {
-            note(&format!(
-                "The key {} of {} is revoked.",
-                self.id, terms.holder
-            ));
+            note(&format!("The key {id} of {} is revoked.", terms.holder));
         }
         Ok(ExitStatus::Ok)
+    }
+
+    /// Which key is meant. What was given is not repeated: it may be the key.
+    fn key(&self) -> Result<KeyId> {
+        KeyId::named_by(&self.id).map_err(|reason| {
+            Error::new(
+                Kind::InvalidRequest,
+                format!("That is no id of a key: {reason}."),
+            )
+            .with_hint("`skillhost keys list` shows those that there are.")
+        })
     }
 }
 

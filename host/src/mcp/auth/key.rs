@@ -108,6 +108,20 @@ pub(super) fn id_of(token: &str) -> Option<KeyId> {
     id.parse().ok()
 }
 
+impl KeyId {
+    /// From an id, or from a key, of which nothing but the id is looked at.
+    ///
+    /// # Errors
+    ///
+    /// What an id is, without what was given: it may be a secret.
+    pub(crate) fn named_by(text: &str) -> Result<Self, String> {
+        let id = text.strip_prefix(PREFIX).map_or(text, |rest| {
+            rest.split_once('_').map_or(rest, |(id, _secret)| id)
+        });
+        id.parse()
+    }
+}
+
 impl FromStr for KeyId {
     type Err = String;
 
@@ -229,6 +243,22 @@ mod tests {
             &format!("{head}!{last}"),
         ] {
             assert!(id_of(near).is_none(), "{near}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_taken_out_of_a_key_and_a_broken_key_is_not_told() {
+        let key = BearerKey::generate().unwrap();
+        let (id, text) = (key.id(), key.danger_text());
+        let cut = format!("skh_{id}");
+        for named in [id.0.as_str(), text, cut.as_str()] {
+            assert_eq!(KeyId::named_by(named).as_ref(), Ok(id));
+        }
+        let broken = text.replacen("skh_", "skh_1", 1);
+        let told = KeyId::named_by(&broken).unwrap_err();
+        assert!(!told.contains(&id.0), "{told}");
+        for wrong in ["", "skh_", "../../x"] {
+            assert!(KeyId::named_by(wrong).is_err(), "{wrong}");
         }
     }
 
