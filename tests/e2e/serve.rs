@@ -131,7 +131,8 @@ fn m01_what_others_would_reach_does_not_start() {
         let arguments = [&["serve", "--http"], arguments].concat();
         let ran = desk.skillhost_seeing(variables, "", &arguments).code(2);
         assert!(ran.stderr.contains(told), "{arguments:?}: {ran:#?}");
-        assert!(ran.stderr.contains("hint: "), "{arguments:?}: {ran:#?}");
+        let hint = "hint: Make a key with `skillhost keys create NAME`";
+        assert!(ran.stderr.contains(hint), "{arguments:?}: {ran:#?}");
     }
     let ran = desk.skillhost(&["serve", "--no-auth"]).code(2);
     assert!(ran.stderr.contains("--http"), "{ran:#?}");

@@ -41,7 +41,7 @@ impl Exposure {
             let is_open = !self.authenticates && !self.no_auth;
             return is_open.then(|| (
                 format!("Every program and every user of this machine would be let in at {address}."),
-                "Configure `[auth]`, or say with `--no-auth` that nobody has to prove who they are.",
+                "Make a key with `skillhost keys create NAME`, or configure `[auth.oauth]`, or say with `--no-auth` that nobody has to prove who they are.",
             ));
         }
         if self.no_auth || !self.authenticates {
@@ -49,7 +49,7 @@ impl Exposure {
                 format!(
                     "Other machines reach {address}, and nobody would have to prove who they are."
                 ),
-                "Configure `[auth]`, or serve at an address of this machine alone, such as 127.0.0.1:8808.",
+                "Make a key with `skillhost keys create NAME` or configure `[auth.oauth]`, and leave `--no-auth` out; or serve at an address of this machine alone, such as 127.0.0.1:8808.",
             ));
         }
         if self.unsigned {
