@@ -243,10 +243,10 @@ fn mcp_config_starts_the_host_that_printed_it() {
     command
         .args(words.map(|it| it.as_str().unwrap()))
         .current_dir("/")
-        .env("HOME", desk.path(""))
-        .env("XDG_CONFIG_HOME", desk.path("elsewhere"))
-        .env("XDG_DATA_HOME", desk.path("data"))
-        .env("XDG_CACHE_HOME", desk.path("cache"));
+        .env("HOME", desk.path("elsewhere"));
+    for (variable, folder) in entry["env"].as_object().unwrap() {
+        command.env(variable, folder.as_str().unwrap());
+    }
     let mut assistant = Assistant::start(&mut command, &json!({}));
     assert!(
         listed(&mut assistant)

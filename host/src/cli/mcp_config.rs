@@ -2,6 +2,7 @@
 
 mod client;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use self::client::{Client, Server};
 use super::terminal::{note, print, print_json};
 use super::{ExitStatus, Session};
+use crate::config::Places;
 use crate::error::{Error, Kind, Result};
 use crate::mcp::is_key;
 
@@ -101,8 +103,8 @@ fn places(client: Client) -> Value {
         .collect()
 }
 
-/// This very program, with the configuration that it reads now: an assistant
-/// starts it in another folder, with another environment.
+/// This very program, with the configuration and the folders that it uses now: an
+/// assistant starts it in another folder, with another environment.
 fn here(config: &Path) -> Result<Server<'static>> {
     let program = std::env::current_exe().map_err(|cause| {
         Error::new(Kind::Internal, "The path of this program is not known.").with_internal(cause)
@@ -121,7 +123,15 @@ fn here(config: &Path) -> Result<Server<'static>> {
     Ok(Server::Stdio {
         command: text(&program)?,
         arguments,
+        variables: variables()?,
     })
+}
+
+fn variables() -> Result<BTreeMap<&'static str, String>> {
+    let variables = Places::variables().into_iter();
+    variables
+        .map(|(variable, folder)| Ok((variable, text(&folder)?)))
+        .collect()
 }
 
 fn text(path: &Path) -> Result<String> {

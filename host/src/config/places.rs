@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 
+const CONFIG: &str = "XDG_CONFIG_HOME";
+const DATA: &str = "XDG_DATA_HOME";
+const CACHE: &str = "XDG_CACHE_HOME";
+
 /// Folders and files of one user, where the XDG base directory specification
 /// puts them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +29,20 @@ impl Places {
     /// `ConfigInvalid` if there is neither `HOME` nor the XDG variables.
     pub fn from_environment() -> Result<Self> {
         Ok(Self {
-            config: place("XDG_CONFIG_HOME", ".config")?,
-            data: place("XDG_DATA_HOME", ".local/share")?,
-            cache: place("XDG_CACHE_HOME", ".cache")?,
+            config: place(CONFIG, ".config")?,
+            data: place(DATA, ".local/share")?,
+            cache: place(CACHE, ".cache")?,
         })
+    }
+
+    /// The variables that say where files lie, and what each says; without those
+    /// that are not set or that do not count.
+    #[must_use]
+    pub fn variables() -> Vec<(&'static str, PathBuf)> {
+        let variables = [CONFIG, DATA, CACHE].into_iter();
+        variables
+            .filter_map(|variable| Some((variable, named(variable)?)))
+            .collect()
     }
 
     /// `skillhost.toml`, unless another is named.
@@ -124,17 +138,18 @@ impl Places {
     }
 }
 
+/// The folder that a variable names; a relative one does not count.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
 )]
+fn named(variable: &str) -> Option<PathBuf> {
+    let folder = env::var_os(variable).map(PathBuf::from)?;
+    folder.is_absolute().then_some(folder)
+}
+
 fn place(variable: &str, below_home: &str) -> Result<PathBuf> {
-    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
-    let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
-    let base = named.or_else(|| {
-        let home = env::var_os("HOME").map(PathBuf::from).and_then(absolute)?;
-        Some(home.join(below_home))
-    });
+    let base = named(variable).or_else(|| Some(named("HOME")?.join(below_home)));
     base.map(|base| base.join("skillhost")).ok_or_else(|| {
         Error::new(
             Kind::ConfigInvalid,

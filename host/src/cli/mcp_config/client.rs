@@ -7,6 +7,8 @@
 //! (`cursor.com/docs/mcp`), Zed (`zed.dev/docs/ai/mcp`), Gemini CLI
 //! (`geminicli.com/docs/tools/mcp-server`).
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
@@ -42,6 +44,8 @@ pub(super) enum Server<'a> {
     Stdio {
         command: String,
         arguments: Vec<String>,
+        /// What it needs in its environment.
+        variables: BTreeMap<&'static str, String>,
     },
     /// The host serves; the key stands in that variable.
     Http { url: &'a str, key: Option<&'a str> },
@@ -152,7 +156,11 @@ impl Client {
     /// `InvalidRequest` for a way that the client has not.
     pub(super) fn snippet(self, server: &Server<'_>) -> Result<Value> {
         let entry = match server {
-            Server::Stdio { command, arguments } => self.stdio(command, arguments),
+            Server::Stdio {
+                command,
+                arguments,
+                variables,
+            } => self.stdio(command, arguments, variables),
             Server::Http { url, key } => self.http(url, *key)?,
         };
         let servers = match self {
@@ -168,13 +176,22 @@ impl Client {
         Ok(Value::Object(file))
     }
 
-    fn stdio(self, command: &str, arguments: &[String]) -> Value {
-        match self {
+    fn stdio(
+        self,
+        command: &str,
+        arguments: &[String],
+        variables: &BTreeMap<&str, String>,
+    ) -> Value {
+        let mut entry = match self {
             Self::ClaudeCode | Self::VsCode | Self::Cursor => {
                 json!({"type": "stdio", "command": command, "args": arguments})
             }
             _ => json!({"command": command, "args": arguments}),
+        };
+        if let (false, Some(entry)) = (variables.is_empty(), entry.as_object_mut()) {
+            entry.insert("env".to_owned(), json!(variables));
         }
+        entry
     }
 
     fn http(self, url: &str, key: Option<&str>) -> Result<Value> {
@@ -225,6 +242,7 @@ mod tests {
         Server::Stdio {
             command: "/usr/bin/skillhost".to_owned(),
             arguments: vec!["serve".to_owned()],
+            variables: BTreeMap::new(),
         }
     }
 
@@ -248,8 +266,15 @@ mod tests {
             (Client::GeminiCli, "mcpServers", &plain),
             (Client::Generic, "mcpServers", &plain),
         ] {
-            let snippet = client.snippet(&stdio()).unwrap();
+            let mut server = stdio();
+            let snippet = client.snippet(&server).unwrap();
             assert_eq!(snippet, json!({servers: {"skillhost": entry}}));
+            if let Server::Stdio { variables, .. } = &mut server {
+                variables.insert("XDG_DATA_HOME", "/data".to_owned());
+            }
+            let snippet = client.snippet(&server).unwrap();
+            let env = &snippet[servers]["skillhost"]["env"];
+            assert_eq!(*env, json!({"XDG_DATA_HOME": "/data"}));
         }
     }
 
