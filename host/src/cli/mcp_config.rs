@@ -49,6 +49,11 @@ impl McpConfig {
             return self.print_list();
         };
         let snippet = client.snippet(&self.server(session)?)?;
+        if self.http.as_deref().is_some_and(has_no_path) {
+            note(
+                "The URL has no path, and the host speaks MCP at `/mcp`: add it, unless a proxy does.",
+            );
+        }
         if self.json {
             print_json(
                 &json!({"client": client.name(), "places": places(client), "config": snippet}),
@@ -175,6 +180,10 @@ fn check_url(text: &str, has_key: bool) -> Result<()> {
     }
 }
 
+fn has_no_path(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.path() == "/")
+}
+
 /// Refuses what is no name of a variable, and never says what it is: it may be
 /// the key.
 fn check_variable(name: &str) -> Result<()> {
@@ -218,6 +227,18 @@ mod tests {
         ] {
             assert_eq!(check_url(url, true).is_ok(), with_key, "{url}");
             assert_eq!(check_url(url, false).is_ok(), without, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_missed() {
+        for (url, is_missed) in [
+            ("https://skills.example.com", true),
+            ("http://127.0.0.1:8808/", true),
+            ("http://127.0.0.1:8808/?a", true),
+            ("http://127.0.0.1:8808/mcp", false),
+        ] {
+            assert_eq!(has_no_path(url), is_missed, "{url}");
         }
     }
 
