@@ -184,6 +184,17 @@ fn m19_a_signal_ends_the_host_and_a_second_one_at_once() {
 }
 
 #[test]
+fn a_port_in_use_is_told_with_what_to_do() {
+    let desk = desk(&["echo"], "");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = desk
+        .skillhost(&["serve", "--no-auth", "--http", &address])
+        .code(2);
+    assert!(ran.stderr.contains("hint: End what listens"), "{ran:#?}");
+}
+
+#[test]
 fn the_configuration_says_where_to_listen_and_the_command_line_wins() {
     let desk = desk(&["echo"], "[http]\nlisten = \"127.0.0.2:0\"\n");
     for (arguments, host) in [

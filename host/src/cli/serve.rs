@@ -1,5 +1,6 @@
 //! `skillhost serve`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,12 +129,9 @@ async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<
         address,
         authenticates,
     } = front;
-    let listener = TcpListener::bind(address).await.map_err(|cause| {
-        Error::new(
-            Kind::ConfigInvalid,
-            format!("The host cannot listen at {address}: {cause}."),
-        )
-    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|cause| cannot_listen(address, &cause))?;
     let settings = session.config.http.clone();
     let scheme = if settings.tls.is_some() {
         "https"
@@ -155,6 +153,15 @@ async fn over_http(host: &Arc<Host>, session: &Session, front: Front) -> Result<
         Stop::on_signals()?,
     )
     .await
+}
+
+fn cannot_listen(address: SocketAddr, cause: &io::Error) -> Error {
+    let message = format!("The host cannot listen at {address}: {cause}.");
+    let error = Error::new(Kind::ConfigInvalid, message);
+    if cause.kind() != io::ErrorKind::AddrInUse {
+        return error;
+    }
+    error.with_hint("End what listens there, or choose another port with `--http ADDRESS:PORT`.")
 }
 
 /// Says that a skill is served.
