@@ -136,6 +136,10 @@ fn m01_what_others_would_reach_does_not_start() {
     }
     let ran = desk.skillhost(&["serve", "--no-auth"]).code(2);
     assert!(ran.stderr.contains("--http"), "{ran:#?}");
+    for wrong in ["localhost:8808", "127.0.0.1"] {
+        let ran = desk.skillhost(&["serve", "--http", wrong]).code(2);
+        assert!(ran.stderr.contains("write ADDRESS:PORT"), "{ran:#?}");
+    }
 }
 
 #[test]

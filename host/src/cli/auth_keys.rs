@@ -25,7 +25,7 @@ pub(super) struct Keys {
 
 const EXAMPLES: &str = "\
 Examples:
-  skillhost keys create ci --tools text-stats/* --expires '90 days' --rate 60/min
+  skillhost keys create ci --tools 'text-stats/*' --expires '90 days' --rate 60/min
   skillhost keys list
   skillhost keys revoke ID";
 
@@ -38,6 +38,7 @@ enum Command {
 
 /// Make a key and print it, this once: the host keeps its digest alone
 #[derive(Debug, Args)]
+#[command(after_help = CREATE)]
 struct Create {
     /// Who calls with it: the NAME of `[principal.NAME]`, whose rules hold besides
     #[arg(value_parser = holder)]
@@ -55,6 +56,12 @@ struct Create {
     #[arg(long)]
     json: bool,
 }
+
+const CREATE: &str = "\
+Examples:
+  skillhost keys create alice
+  skillhost keys create ci --tools 'text-stats/*' --tools json-query/query --expires '90 days'
+  skillhost keys create ci --rate 60/min --json";
 
 /// List the keys: id, who has it, until when, and what it allows
 #[derive(Debug, Args)]

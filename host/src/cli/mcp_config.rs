@@ -17,6 +17,7 @@ use crate::mcp::is_key;
 
 /// Print what to add to a chat assistant's configuration, so that it offers the installed skills as tools
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct McpConfig {
     /// For which assistant
     #[arg(required_unless_present = "list")]
@@ -42,6 +43,13 @@ pub(super) struct McpConfig {
     #[arg(long)]
     pub(super) json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  skillhost mcp-config claude-desktop
+  skillhost mcp-config vscode --http http://127.0.0.1:8808/mcp
+  skillhost mcp-config claude-code --http https://skills.example.com/mcp --key MY_KEY
+  skillhost mcp-config --list";
 
 impl McpConfig {
     pub(super) fn execute(&self, session: &Session) -> Result<ExitStatus> {

@@ -33,13 +33,26 @@ const HEAD_START: Duration = Duration::from_secs(5);
 
 /// Offer the installed skills as MCP tools over standard input and output, which is how chat assistants start a local server, or over HTTP
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     /// Serve Streamable HTTP instead: at this address, or at `listen` under `[http]`, or at 127.0.0.1:8808
-    #[arg(long, value_name = "ADDR", num_args = 0..=1)]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, value_parser = listen_address)]
     http: Option<Option<SocketAddr>>,
     /// Let in whoever reaches an address of this machine alone
     #[arg(long, requires = "http")]
     no_auth: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skillhost serve                              as an assistant starts it
+  skillhost serve --http                       over HTTP, to whoever has a key
+  skillhost serve --http 127.0.0.1:9000        at another address
+  skillhost serve --http --no-auth             to every program of this machine";
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_malformed| format!("write ADDRESS:PORT, such as {ADDRESS}"))
 }
 
 impl Serve {
