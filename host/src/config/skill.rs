@@ -15,7 +15,7 @@ use crate::admission::screening::Kind;
 use crate::error::Result;
 use crate::host::SkillPolicy;
 use crate::manifest::{SecretName, SkillName, ToolName};
-use crate::mcp::ListedName;
+use crate::mcp::{ListedName, TaskUse};
 use crate::policy::directory::DirectoryGrant;
 use crate::policy::endpoint::{Endpoint, ListenAddress};
 use crate::policy::limits::LimitsChange;
@@ -35,6 +35,7 @@ struct ToolTable {
     #[serde(default)]
     fields: BTreeMap<String, Kind>,
     name: Option<ListedName>,
+    task: Option<TaskUse>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +88,7 @@ impl SkillTable {
         let invalid = |problem: String| page.invalid(format_args!("[skill.{name}]: {problem}"));
         let (mut limits, mut tools, mut names) =
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut tasks = BTreeMap::new();
         let mut calls = SkillKeys {
             rate: self.rate,
             burst: self.burst,
@@ -104,6 +106,7 @@ impl SkillTable {
             };
             calls.tools.insert(name.clone(), keys);
             limits.insert(name.clone(), table.limits);
+            tasks.extend(table.task.map(|used| (name.clone(), used)));
             names.extend(table.name.map(|listed| (name.clone(), listed)));
             tools.extend(table.recovery.map(|recovery| (name, recovery)));
         }
@@ -139,6 +142,7 @@ impl SkillTable {
             log_to_client: self.log_to_client,
             admission: calls.read(page)?,
             names,
+            tasks,
         })
     }
 }

@@ -48,7 +48,7 @@ use crate::event::sink::SinkSettings;
 use crate::event::{Events, Sink};
 use crate::invocation::{Invocation, Principal};
 use crate::manifest::{SkillName, ToolName};
-use crate::mcp::{Definitions, ListedName, Outputs, Paging};
+use crate::mcp::{Definitions, ListedName, Outputs, Paging, TaskUse, Tasks};
 use crate::policy::OperatorGrant;
 use crate::policy::ceiling::LevelCeiling;
 use crate::policy::limits::Limits;
@@ -82,6 +82,8 @@ pub struct SkillPolicy {
     pub admission: SkillRules,
     /// What its tools are called in MCP's list; by themselves `SKILL_TOOL`.
     pub names: BTreeMap<ToolName, ListedName>,
+    /// Calls of which tools may outlive their requests over MCP.
+    pub tasks: BTreeMap<ToolName, TaskUse>,
 }
 
 /// What a host is made of.
@@ -198,6 +200,7 @@ pub struct Host {
     gateway: Arc<Gateway>,
     definitions: Definitions,
     outputs: Outputs,
+    tasks: Tasks,
 }
 
 impl Host {
@@ -264,6 +267,7 @@ impl Host {
             private: setup.private,
             definitions: Definitions::default(),
             outputs: Outputs::new(setup.paging, Arc::clone(&clock)),
+            tasks: Tasks::new(setup.paging, Arc::clone(&clock)),
             clock,
             gateway,
         })
@@ -289,6 +293,11 @@ impl Host {
     /// Large outputs of tools, which are read in pages.
     pub(crate) const fn outputs(&self) -> &Outputs {
         &self.outputs
+    }
+
+    /// Calls that outlive their requests.
+    pub(crate) const fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Whether a caller finds that tool in a list: it may call it, and the tool is

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use crate::invocation::Principal;
+use crate::manifest::SkillName;
+use crate::mcp::TaskUse;
 
 /// The most that wait for changes, in all and of one caller.
 const MAX_LISTENERS: usize = 256;
@@ -60,6 +62,13 @@ impl Host {
         let mut ready = self.ready.subscribe();
         let waited = tokio::time::timeout(within, ready.wait_for(|ready| *ready));
         waited.await.is_ok()
+    }
+
+    /// Whether calls of that tool may outlive their requests, and for whom.
+    pub(crate) fn task_use(&self, skill: &SkillName, tool: &str) -> Option<TaskUse> {
+        let now = self.current.get();
+        let mut used = now.terms.policy_of(skill).tasks.iter();
+        used.find_map(|(name, used)| (name.as_str() == tool).then_some(*used))
     }
 
     /// Serving ends: nobody waits for changes any longer.

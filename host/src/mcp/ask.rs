@@ -52,6 +52,7 @@ enum Way {
 }
 
 /// What a client says that it can ask its human.
+#[derive(Clone)]
 struct Client(ClientCapabilities);
 
 impl Round {
@@ -71,6 +72,24 @@ impl Round {
             responses: request.input_responses.take().unwrap_or_default(),
             client: Client(context.client_capabilities().unwrap_or_default()),
             way,
+        }
+    }
+
+    /// Whether the client knows tasks. Only where results ask can the host ask in
+    /// its place what a task needs.
+    pub(super) fn takes_tasks(&self) -> bool {
+        let Client(client) = &self.client;
+        matches!(self.way, Way::Result) && client.supports_tasks()
+    }
+
+    /// A round of the same client that goes on from that state with those answers.
+    /// It is asked by the result.
+    pub(super) fn after(&self, state: Option<String>, responses: BTreeMap<String, Value>) -> Self {
+        Self {
+            state,
+            responses,
+            client: self.client.clone(),
+            way: Way::Result,
         }
     }
 

@@ -20,6 +20,7 @@ mod result;
 mod server;
 mod stdio;
 mod stop;
+mod tasks;
 mod tools;
 mod words;
 
@@ -37,6 +38,8 @@ pub(crate) use self::pages::Outputs;
 pub use self::pages::Paging;
 pub use self::stdio::serve_stdio;
 pub use self::stop::Stop;
+pub use self::tasks::TaskUse;
+pub(crate) use self::tasks::Tasks;
 pub(crate) use self::tools::Definitions;
 use crate::error::{Error, Kind};
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
-    CompleteResult, CustomRequest, CustomResult, ErrorData, Implementation,
-    InitializeRequestParams, InitializeResult, ListPromptsRequestMethod, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, ErrorData, GetTaskParams,
+    GetTaskResult, Implementation, InitializeRequestParams, InitializeResult,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use super::ask::{Came, Round};
 use super::caller::Caller;
 use super::stop::Calls;
+use super::tasks::{self, Called};
 use super::{changes, logs, message, names, pages, result, tools};
 use crate::answer::Answer;
 use crate::error::Result;
@@ -62,6 +64,10 @@ impl Server {
         &self.log_level
     }
 
+    pub(super) const fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
     /// Says that the host panicked outside of the attempts of a call, which say
     /// so themselves.
     pub(super) fn record_panic(&self) {
@@ -84,6 +90,7 @@ impl Server {
         let round = Round::of(&mut request, &context, &self.caller.principal);
         let (skill, tool) = names::meant(&self.host, &request.name)
             .ok_or_else(|| result::no_such_tool(&request.name))?;
+        let may_be_task = tasks::may_be(self, &request.name, (&skill, &tool), &round)?;
         let id = match InvocationId::random() {
             Ok(id) => id,
             Err(error) => return Ok(result::failure(&error).into()),
@@ -104,11 +111,18 @@ impl Server {
             parent: context.meta.get_traceparent().and_then(TraceParent::parse),
             earlier: Earlier::default(),
         };
-        let reporting = context
-            .ct
-            .run_until_cancelled(report(reports, token, &context.peer));
-        let logging = context.ct.run_until_cancelled(lines.tell(&context.peer));
-        let (came, ..) = tokio::join!(round.call(&self.host, invocation), reporting, logging);
+        let answered = context.ct.child_token();
+        let reporting = answered.run_until_cancelled(report(reports, token, &context.peer));
+        let logging = answered.run_until_cancelled(lines.tell(&context.peer));
+        let calling = async {
+            if !may_be_task {
+                return round.call(&self.host, invocation).await;
+            }
+            let name = request.name.to_string();
+            let called = Called::new(self.clone(), name, invocation, &round);
+            called.answer(round, &context.ct, &answered).await
+        };
+        let (came, ..) = tokio::join!(calling, reporting, logging);
         match came? {
             Came::Other(response) => Ok(*response),
             Came::Answer(answer) => {
@@ -124,7 +138,8 @@ impl ServerHandler for Server {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
-            .enable_resources();
+            .enable_resources()
+            .enable_tasks();
         let capabilities = logs::declared(self, capabilities.build());
         ServerConfig::new(capabilities).with_server_info(Implementation::new(
             env!("CARGO_PKG_NAME"),
@@ -214,6 +229,30 @@ impl ServerHandler for Server {
         })
     }
 
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        tasks::get(self, &request)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tasks::update(self, request)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tasks::cancel(self, &request)
+    }
+
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -276,7 +315,7 @@ fn notification(token: ProgressToken, progress: Progress) -> ProgressNotificatio
     notification
 }
 
-fn log(tool: &str, answer: &Answer) {
+pub(super) fn log(tool: &str, answer: &Answer) {
     for line in &answer.diagnostics.lines {
         tracing::info!(
             tool,

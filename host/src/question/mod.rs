@@ -34,7 +34,7 @@ const MAX_ASKED: usize = 32 * 1024;
 const MAX_STATE: usize = 32 * 1024;
 
 /// The most bytes of all answers of a call.
-const MAX_ANSWERED: usize = 64 * 1024;
+pub(crate) const MAX_ANSWERED: usize = 64 * 1024;
 
 /// The longest message to a human, in characters.
 const MAX_MESSAGE: usize = 1000;

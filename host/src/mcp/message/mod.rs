@@ -31,7 +31,7 @@ use crate::invocation::Input;
 use crate::manifest::text::one_line;
 
 /// Methods of which `rmcp` knows the parameters.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 13] = [
     "initialize",
     "ping",
     "server/discover",
@@ -42,6 +42,9 @@ const METHODS: [&str; 10] = [
     "resources/read",
     "resources/templates/list",
     "logging/setLevel",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
 ];
 
 /// The longest part of a wrong name that is repeated, in characters.
@@ -165,6 +168,7 @@ pub(in crate::mcp) fn unknown(
         "server" | "subscriptions" => METHODS.contains(&method),
         "logging" => has_handshake && served.logging.is_some() && METHODS.contains(&method),
         "tools" => served.tools.is_some() && METHODS.contains(&method),
+        "tasks" => served.supports_tasks() && METHODS.contains(&method),
         "resources" => served.resources.is_some() && METHODS.contains(&method),
         _ => false,
     };

@@ -105,6 +105,7 @@ async fn serve(
     };
     let calls = Arc::new(Calls::default());
     let listening = Arc::clone(&host);
+    let ending = Arc::clone(&calls);
     let server = Server::new(host, Caller::new(Principal::Stdio), Arc::clone(&calls));
     let cancelled = CancellationToken::new();
     let mut session = pin!(converse(Caught(server), pipe, cancelled.clone()));
@@ -119,6 +120,8 @@ async fn serve(
     };
     cancelled.cancel();
     listening.end_listening();
+    // Those that are tasks do not end with the requests of the session.
+    ending.cancel();
     // Whoever never began as MCP says shall read what was wrong.
     let _in_time = tokio::time::timeout(GRACE, out.is_idle()).await;
     calls.ended().await;

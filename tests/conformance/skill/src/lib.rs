@@ -2,6 +2,7 @@
 //! stands in the suite's scenarios; `.ci/conformance` gives them the names there.
 
 mod asking;
+mod lasting;
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,6 +10,10 @@ use std::time::Duration;
 use asking::{
     capabilities, elicitation, list_roots, missing_capability, multi_round, multiple_inputs,
     request_state, sampling, streaming_elicitation, tampered_state,
+};
+use lasting::{
+    confirm_delete, failing_job, greet, multi_input, protocol_error_job, slow_compute,
+    tool_with_task,
 };
 use skillhost_sdk::prelude::*;
 use skillhost_sdk::{EmbeddedResource, ResourceBody, log, progress};
@@ -182,4 +187,11 @@ skillhost_sdk::export!(
     capabilities,
     missing_capability,
     streaming_elicitation,
+    greet,
+    slow_compute,
+    failing_job,
+    protocol_error_job,
+    confirm_delete,
+    multi_input,
+    tool_with_task,
 );
