@@ -7,6 +7,7 @@ mod ids;
 mod lines;
 mod messages;
 mod order;
+mod tasks;
 
 use serde_json::{Value, json};
 use skillhost_tests::{Assistant, pack};

@@ -7,6 +7,7 @@ mod floods;
 mod names;
 mod sessions;
 mod slow;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

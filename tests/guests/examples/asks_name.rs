@@ -105,10 +105,17 @@ fn keep_more() -> Result<String> {
     Ok("kept".to_owned())
 }
 
+/// Greets whoever answers, but asks only after a while.
+#[tool]
+fn later() -> Result<String> {
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    greet(None)
+}
+
 fn yes() -> Value {
     json!({"type": "object", "properties": {"yes": {"type": "boolean"}}})
 }
 
 skillhost_sdk::export!(
-    greet, twice, endless, everybody, anything, visit, too_much, keep, keep_more
+    greet, twice, endless, everybody, anything, visit, too_much, keep, keep_more, later
 );

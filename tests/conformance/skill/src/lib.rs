@@ -11,10 +11,7 @@ use asking::{
     capabilities, elicitation, list_roots, missing_capability, multi_round, multiple_inputs,
     request_state, sampling, streaming_elicitation, tampered_state,
 };
-use lasting::{
-    confirm_delete, failing_job, greet, multi_input, protocol_error_job, slow_compute,
-    tool_with_task,
-};
+use lasting::{greet, protocol_error_job, tool_with_task};
 use skillhost_sdk::prelude::*;
 use skillhost_sdk::{EmbeddedResource, ResourceBody, log, progress};
 
@@ -188,10 +185,6 @@ skillhost_sdk::export!(
     missing_capability,
     streaming_elicitation,
     greet,
-    slow_compute,
-    failing_job,
     protocol_error_job,
-    confirm_delete,
-    multi_input,
     tool_with_task,
 );
