@@ -162,6 +162,8 @@ async fn m18_a_task_of_another_caller_is_absent_in_the_same_bytes() {
         "{answers:?}"
     );
     assert_eq!(reached(&wire, &id, "working").await["taskId"], id);
+    about(&wire, "alice", "tasks/cancel", &id).await;
+    reached(&wire, &id, "cancelled").await;
     wire.end().await;
 }
 
@@ -264,6 +266,6 @@ async fn m18_a_tool_that_needs_tasks_says_so_to_those_who_may_call_it() {
     assert_eq!(*needed, json!({EXTENSION: {}}));
     let stranger = call(&wire, "bob asks-name/later", &json!({}), SLEEP).await;
     assert_eq!(stranger["error"]["code"], -32602, "{stranger}");
-    assert!(wire.bench.records().named("invocation.started").is_empty());
+    assert_eq!(ends(&wire.bench), [json!("Forbidden")], "the stranger's");
     wire.end().await;
 }
