@@ -124,12 +124,13 @@ fn tasks_of_a_caller_and_of_all_are_bounded_and_none_is_dropped_for_another() {
     assert!(begin(&tasks, &alice, 300 << 10).is_none(), "its own room");
     begin(&tasks, &alice, 0).unwrap();
     assert!(begin(&tasks, &alice, 0).is_none(), "its own number");
-    begin(&tasks, &bob, 200 << 10).unwrap();
+    let bobs = begin(&tasks, &bob, 200 << 10).unwrap();
     assert!(begin(&tasks, &carol, 0).is_none(), "the room of all");
     tasks.end(first, text("done"));
     assert_eq!(shown(&tasks, first)["status"], "completed");
     begin(&tasks, &carol, 0).unwrap();
     assert!(begin(&tasks, &alice, 0).is_none());
+    tasks.end(bobs, text("done"));
     clock.turn(SMALL.keep);
     assert!(begin(&tasks, &alice, 0).is_some());
 }
