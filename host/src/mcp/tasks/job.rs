@@ -86,7 +86,7 @@ impl Called {
         gone.disarm();
         answered.cancel();
         tokio::spawn(self.go_on(id, first));
-        Ok(Came::Other(CreateTaskResult::new(task).into()))
+        Ok(Came::Other(Box::new(CreateTaskResult::new(task).into())))
     }
 
     /// Each round counts as a call that runs; between them, nothing does.
@@ -121,7 +121,7 @@ impl Called {
                 Ok(Came::Answer(answer)) => return self.of(*answer),
                 Err(error) => return failed(&error),
             };
-            let asked = match response {
+            let asked = match *response {
                 CallToolResponse::InputRequired(asked) => asked,
                 CallToolResponse::Complete(result) => return completed(&result),
                 _ => return failed(&ErrorData::internal_error("This is no answer.", None)),
@@ -142,7 +142,7 @@ impl Called {
     ) -> Result<Came, ErrorData> {
         let id = match InvocationId::random() {
             Ok(id) => id,
-            Err(error) => return Ok(Came::Other(result::failure(&error).into())),
+            Err(error) => return Ok(Came::Other(Box::new(result::failure(&error).into()))),
         };
         let call = Invocation {
             id,
