@@ -3,7 +3,8 @@
 //! Keys of an address are fetched when a token names one that is not known, and
 //! when they are older than ten minutes, at most once a minute: nobody who makes
 //! up ids has this host send more than that. What was fetched stays while the
-//! issuer does not answer.
+//! issuer does not answer. A fetch that was begun goes on without whoever made
+//! it begin: nobody who hangs up keeps the keys from others.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +40,7 @@ pub(super) struct IssuerKeys {
     around: Surroundings,
     state: Mutex<State>,
     /// Held while keys are fetched: others wait for what comes of it.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl IssuerKeys {
             source,
             around: around.clone(),
             state: Mutex::new(state),
-            fetching: tokio::sync::Mutex::default(),
+            fetching: Arc::default(),
         }))
     }
 
@@ -111,22 +112,28 @@ impl IssuerKeys {
         state.fetched.is_some_and(old) && state.may_fetch(now)
     }
 
-    /// Fetches the keys, if they are that old and there was a pause.
-    async fn fetch(&self, age: Duration) {
+    /// Fetches the keys, if they are that old and there was a pause. Whoever
+    /// stops waiting for it stops nothing else.
+    async fn fetch(self: &Arc<Self>, age: Duration) {
         let Source::Url(target) = &self.source else {
             return;
         };
-        let _alone = self.fetching.lock().await;
+        let alone = Arc::clone(&self.fetching).lock_owned().await;
         let now = self.now();
-        let age_is = |fetched: Instant| now.saturating_duration_since(fetched);
-        {
-            let mut state = self.state();
-            let young = state.fetched.is_some_and(|fetched| age_is(fetched) < age);
-            if young || !state.may_fetch(now) {
-                return;
-            }
-            state.tried = Some(now);
+        if !self.state().begins_fetch(now, age) {
+            return;
         }
+        let (keys, target) = (Arc::clone(self), target.clone());
+        let fetching = tokio::spawn(async move {
+            let _alone = alone;
+            keys.fetch_from(&target, now).await;
+        });
+        if let Err(cause) = fetching.await {
+            tracing::warn!(%cause, "the keys of the issuer cannot be fetched");
+        }
+    }
+
+    async fn fetch_from(&self, target: &Target, now: Instant) {
         let fetched = get(&self.around.dialer, target, MAX_SET).await;
         match fetched.and_then(|text| KeySet::parse(&text)) {
             Ok(set) => {
@@ -180,6 +187,17 @@ impl IssuerKeys {
 }
 
 impl State {
+    /// Whether a fetch begins now: the keys are that old, and there was a pause.
+    fn begins_fetch(&mut self, now: Instant, age: Duration) -> bool {
+        let age_is = |fetched: Instant| now.saturating_duration_since(fetched);
+        let is_young = self.fetched.is_some_and(|fetched| age_is(fetched) < age);
+        if is_young || !self.may_fetch(now) {
+            return false;
+        }
+        self.tried = Some(now);
+        true
+    }
+
     fn may_fetch(&self, now: Instant) -> bool {
         let pause = if self.set.is_empty() {
             FIRST_PAUSE

@@ -560,6 +560,24 @@ async fn m03_made_up_ids_fetch_the_issuers_keys_once_a_minute() {
     assert_eq!(count(), 4);
 }
 
+#[tokio::test]
+async fn m03_whoever_hangs_up_keeps_the_keys_from_nobody() {
+    use futures_util::FutureExt;
+    let issuer = Issuer::new();
+    let keys = Arc::new(Mutex::new(issuer.jwks().to_string()));
+    let (address, asked) = serve_keys(keys);
+    let source = KeySource::parse(&address, true, Path::new(".")).unwrap();
+    let (clock, kept) = (Turned::new(), Kept::default());
+    let oauth = Oauth::open(settings(source), &surroundings(&clock, &kept)).unwrap();
+    let made_up = issuer.signed(&json!({"alg": "ES256", "kid": "made-up"}), &good());
+    for _ in 0..3 {
+        // It is asked for once, and then given up.
+        assert!(oauth.holder(&made_up).now_or_never().is_none());
+    }
+    assert!(oauth.holder(&issuer.token("alice", "")).await.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn settings_that_would_trust_too_much_are_refused() {
     let file = || KeySource::File("jwks.json".into());
