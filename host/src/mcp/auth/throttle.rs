@@ -108,7 +108,12 @@ impl Throttle {
         if let Some(wait) = left(counts.all.locked_until, now) {
             return (Sentence::Locked(wait), None);
         }
-        let (sentence, lock) = match counts.sources.of(source) {
+        let offender = counts.sources.of(source);
+        if let Some(wait) = offender.as_ref().and_then(|it| left(it.locked_until, now)) {
+            // Or one source that tries on would have all others throttled.
+            return (Sentence::Locked(wait), None);
+        }
+        let (sentence, lock) = match offender {
             Some(offender) => offender.failed(now),
             None => (Sentence::Locked(LONGEST_LOCK), None),
         };
@@ -120,12 +125,9 @@ impl Throttle {
 }
 
 impl Offender {
-    /// What comes while it is locked out counts for nothing, or whoever tries on
-    /// would be locked out for as long as they like.
+    /// Not for what comes while it is locked out: that counts for nothing, or
+    /// whoever tries on would be locked out for as long as they like.
     fn failed(&mut self, now: Duration) -> (Sentence, Option<Lock>) {
-        if let Some(wait) = left(self.locked_until, now) {
-            return (Sentence::Locked(wait), None);
-        }
         let quiet_since = self.last.max(self.locked_until);
         if now.saturating_sub(quiet_since) > FORGIVEN {
             *self = Self::default();
@@ -223,6 +225,19 @@ mod tests {
         for _ in 0..50 {
             throttle.failed(source(1), now);
         }
+        let (sentence, _) = throttle.failed(source(2), now);
+        assert_eq!(sentence, Sentence::Late(FIRST_DELAY));
+    }
+
+    #[test]
+    fn m03_one_source_that_tries_on_has_nobody_else_throttled() {
+        let now = crate::time::system().monotonic();
+        let throttle = Throttle::new(now);
+        for _ in 0..TOTAL * 2 {
+            throttle.failed(source(1), now);
+        }
+        let (sentence, lock) = throttle.failed(source(1), now);
+        assert_eq!((sentence, lock), (Sentence::Locked(FIRST_LOCK), None));
         let (sentence, _) = throttle.failed(source(2), now);
         assert_eq!(sentence, Sentence::Late(FIRST_DELAY));
     }
