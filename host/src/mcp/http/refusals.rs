@@ -1,5 +1,6 @@
 //! What is refused, as events: one for each source and reason in a second, with
-//! how often it happened again. Nobody fills the log by being refused.
+//! how often it happened again, and so many for all together. Nobody fills the log
+//! by being refused.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,8 +16,11 @@ use crate::manifest::text::one_line;
 /// How long the same is counted and not told.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Sources and reasons that are counted at once, about 300 bytes each. What
-/// comes beyond is counted for all others together.
+/// Events in a second, whatever they are of. What comes beyond is counted for all
+/// others together, which is an event for each reason.
+const MOST: usize = 50;
+
+/// Sources and reasons that are counted at once, about 300 bytes each; likewise.
 const MAX_ENTRIES: usize = 4096;
 
 /// The longest part of a header that is recorded, in characters.
@@ -35,7 +39,15 @@ pub(super) struct Broken {
 #[derive(Debug)]
 pub(super) struct Refusals {
     events: Arc<Events>,
-    entries: Mutex<HashMap<(Source, Reason), Entry>>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    entries: HashMap<(Source, Reason), Entry>,
+    /// When the second began of which events are counted.
+    since: Option<Instant>,
+    in_second: usize,
 }
 
 /// None: all for whom there is no room.
@@ -58,7 +70,7 @@ impl Refusals {
     pub(super) fn new(events: Arc<Events>) -> Self {
         Self {
             events,
-            entries: Mutex::default(),
+            counts: Mutex::default(),
         }
     }
 
@@ -88,29 +100,12 @@ impl Refusals {
     }
 
     fn tell_at(&self, now: Instant) {
-        let mut told = Vec::new();
-        self.locked(|entries| {
-            entries.retain(|(source, reason), entry| {
-                if now.duration_since(entry.since) < WINDOW {
-                    return true;
-                }
-                if let Some(repeated) = entry.repeated.checked_sub(1) {
-                    told.push(event(*source, *reason, &entry.value, repeated));
-                }
-                false
-            });
-        });
+        let told = self.locked(|counts| counts.due(now));
         self.record(&told);
     }
 
     fn refuse(&self, source: IpAddr, reason: Reason, value: String, now: Instant) {
-        let told = self.locked(|entries| {
-            let mut key = (Some(source), reason);
-            if entries.len() >= MAX_ENTRIES && !entries.contains_key(&key) {
-                key.0 = None;
-            }
-            count(entries, key, value, now)
-        });
+        let told = self.locked(|counts| counts.count(source, reason, value, now));
         self.record(told.as_slice());
     }
 
@@ -123,34 +118,99 @@ impl Refusals {
         }
     }
 
-    fn locked<T>(&self, work: impl FnOnce(&mut HashMap<(Source, Reason), Entry>) -> T) -> T {
-        work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    fn locked<T>(&self, work: impl FnOnce(&mut Counts) -> T) -> T {
+        work(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The event of what happens now; none if it is only counted.
-fn count(
-    entries: &mut HashMap<(Source, Reason), Entry>,
-    (source, reason): (Source, Reason),
-    value: String,
-    now: Instant,
-) -> Option<Event> {
-    let mut repeated = 0;
-    if let Some(entry) = entries.get_mut(&(source, reason)) {
-        if now.duration_since(entry.since) < WINDOW {
-            entry.repeated = entry.repeated.saturating_add(1);
+impl Counts {
+    /// The event of what happens now; none if it is only counted.
+    fn count(
+        &mut self,
+        source: IpAddr,
+        reason: Reason,
+        value: String,
+        now: Instant,
+    ) -> Option<Event> {
+        let (own, others) = ((Some(source), reason), (None, reason));
+        if self.is_counted(own, now) {
             return None;
         }
-        repeated = entry.repeated;
+        let has_place = self.entries.len() < MAX_ENTRIES || self.entries.contains_key(&own);
+        if has_place && self.has_room(now) {
+            return Some(self.begin(own, value, now));
+        }
+        let is_counted = self.is_counted(others, now);
+        (!is_counted).then(|| self.begin(others, value, now))
     }
-    let told = event(source, reason, &value, repeated);
-    let entry = Entry {
-        since: now,
-        repeated: 0,
-        value,
-    };
-    entries.insert((source, reason), entry);
-    Some(told)
+
+    /// What was counted and not told for a second.
+    fn due(&mut self, now: Instant) -> Vec<Event> {
+        let mut over = Vec::new();
+        self.entries.retain(|(source, reason), entry| {
+            let is_over = now.duration_since(entry.since) >= WINDOW;
+            if is_over && entry.repeated > 0 {
+                let value = std::mem::take(&mut entry.value);
+                over.push((*source, *reason, value, entry.repeated));
+            }
+            !is_over
+        });
+        let mut told = Vec::new();
+        let mut others = HashMap::new();
+        for (source, reason, value, times) in over {
+            if source.is_some() && self.has_room(now) {
+                told.push(event(source, reason, &value, times.saturating_sub(1)));
+            } else {
+                let (_, all) = others.entry(reason).or_insert((value, 0_u64));
+                *all = all.saturating_add(times);
+            }
+        }
+        let others = others.into_iter();
+        told.extend(others.map(|(reason, (value, times))| {
+            event(None, reason, &value, times.saturating_sub(1))
+        }));
+        told
+    }
+
+    /// Counts it, if the same was told within the last second.
+    fn is_counted(&mut self, key: (Source, Reason), now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return false;
+        };
+        let is_counted = now.duration_since(entry.since) < WINDOW;
+        if is_counted {
+            entry.repeated = entry.repeated.saturating_add(1);
+        }
+        is_counted
+    }
+
+    /// Whether there may be another event in this second, which is then counted.
+    fn has_room(&mut self, now: Instant) -> bool {
+        let is_over = |since: Instant| now.duration_since(since) >= WINDOW;
+        if self.since.is_none_or(is_over) {
+            self.since = Some(now);
+            self.in_second = 0;
+        }
+        let has_room = self.in_second < MOST;
+        if has_room {
+            self.in_second += 1;
+        }
+        has_room
+    }
+
+    /// The event with which a second of counting begins.
+    fn begin(&mut self, key: (Source, Reason), value: String, now: Instant) -> Event {
+        let (source, reason) = key;
+        let repeated = self.entries.get(&key).map_or(0, |before| before.repeated);
+        let told = event(source, reason, &value, repeated);
+        let entry = Entry {
+            since: now,
+            repeated: 0,
+            value,
+        };
+        self.entries.insert(key, entry);
+        told
+    }
 }
 
 fn event(source: Source, reason: Reason, value: &str, repeated: u64) -> Event {
@@ -232,25 +292,41 @@ mod tests {
         assert_eq!(*told, expected);
         let all: u64 = told.iter().map(|it| it.1 + 1).sum();
         assert_eq!(all, 1003, "each is told of");
-        assert!(refusals.locked(|entries| entries.is_empty()));
+        assert!(refusals.locked(|counts| counts.entries.is_empty()));
     }
 
     #[test]
     fn m08_sources_without_end_take_a_bounded_amount_of_memory() {
         let (refusals, kept) = refusals();
-        let many = u32::try_from(MAX_ENTRIES).unwrap() + 100;
+        let (start, many) = (Instant::now(), 10_000);
         for number in 0..many {
-            refusals.wire(ip(number), BROKEN);
+            refusals.refuse(ip(number), Reason::Wire(BROKEN), String::new(), start);
         }
-        assert_eq!(refusals.locked(|entries| entries.len()), MAX_ENTRIES + 1);
+        assert_eq!(refusals.locked(|counts| counts.entries.len()), MOST + 1);
         refusals.tell_all();
-        assert!(refusals.locked(|entries| entries.is_empty()));
+        assert!(refusals.locked(|counts| counts.entries.is_empty()));
         let told = kept.0.lock().unwrap();
-        let others: u64 = told
-            .iter()
-            .filter(|(source, _)| source == "others")
-            .map(|it| it.1 + 1)
-            .sum();
-        assert_eq!(others, 100);
+        assert_eq!(told.len(), MOST + 2, "so many, and two of all others");
+        let others = told.iter().filter(|(source, _)| source == "others");
+        assert_eq!(others.count(), 2);
+        let all: u64 = told.iter().map(|it| it.1 + 1).sum();
+        assert_eq!(all, u64::from(many), "each is told of");
+    }
+
+    #[test]
+    fn m08_what_was_counted_of_many_sources_is_told_of_so_many() {
+        let (refusals, kept) = refusals();
+        let start = Instant::now();
+        for (first, now) in [(0, start), (50, start + WINDOW)] {
+            for number in (first..first + 50).chain(first..first + 50) {
+                refusals.refuse(ip(number), Reason::Wire(BROKEN), String::new(), now);
+            }
+        }
+        kept.0.lock().unwrap().clear();
+        refusals.tell_at(start + WINDOW * 2);
+        let told = kept.0.lock().unwrap();
+        assert_eq!(told.len(), MOST + 1);
+        let others = ("others".to_owned(), 49);
+        assert!(told.contains(&others), "{told:?}");
     }
 }
