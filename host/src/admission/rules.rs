@@ -183,6 +183,12 @@ impl ToolPattern {
         self.skill.as_ref().is_none_or(|it| it == skill)
             && self.tool.as_ref().is_none_or(|it| it.as_str() == tool)
     }
+
+    /// Whether it names every tool.
+    #[must_use]
+    pub const fn covers_all(&self) -> bool {
+        self.skill.is_none() && self.tool.is_none()
+    }
 }
 
 impl FromStr for ToolPattern {

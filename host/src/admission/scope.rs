@@ -43,6 +43,12 @@ impl Scope {
         }
     }
 
+    /// Whether it leaves no tool out.
+    pub(crate) fn allows_all(&self) -> bool {
+        let allows = |patterns: &Vec<ToolPattern>| patterns.iter().any(ToolPattern::covers_all);
+        self.allow.as_ref().is_none_or(allows)
+    }
+
     /// Its rate, counted over all calls with it.
     pub(super) const fn limiter(&self) -> Option<&Limiter> {
         self.limiter.as_ref()
@@ -81,6 +87,10 @@ mod tests {
         assert!(nothing.may_call(&"notes".parse().unwrap(), "find").is_err());
         let all = Scope::new("the key c", None, None, &crate::time::system());
         assert!(all.may_call(&"notes".parse().unwrap(), "find").is_ok());
+        assert!(all.allows_all() && !nothing.allows_all() && !scope.allows_all());
+        let each = vec!["notes/*".parse().unwrap(), "*".parse().unwrap()];
+        let each = Scope::new("the key d", Some(each), None, &crate::time::system());
+        assert!(each.allows_all());
     }
 
     #[test]

@@ -32,4 +32,9 @@ impl Caller {
             scope: Some(scope),
         }
     }
+
+    /// Whether their key or token leaves no tool out.
+    pub(crate) fn has_all_tools(&self) -> bool {
+        self.scope.as_ref().is_none_or(|it| it.allows_all())
+    }
 }

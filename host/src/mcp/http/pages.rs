@@ -27,6 +27,10 @@ const NO_AUDIT: Broken = Broken {
     reason: "The host is not ready: the audit log could not be written.",
 };
 
+/// Said to callers whose key or token leaves tools out.
+const NOT_ALL: &str =
+    "The numbers name every tool that was called; your key or token does not allow all tools.";
+
 impl Front {
     pub(super) async fn page(&self, parts: &Parts, peer: Peer) -> Answer {
         let path = parts.uri.path();
@@ -58,12 +62,17 @@ impl Front {
         plain(StatusCode::SERVICE_UNAVAILABLE, unready)
     }
 
-    /// For this machine, and for whoever proves who they are.
+    /// For this machine, and for whoever proves to be allowed all tools: the
+    /// numbers name each that was called.
     async fn metrics(&self, parts: &Parts, peer: Peer) -> Answer {
-        if !is_local(peer.from.ip(), &parts.headers)
-            && let Err(refused) = self.is_known(parts, peer).await
-        {
-            return *refused;
+        if !is_local(peer.from.ip(), &parts.headers) {
+            match self.caller(parts, peer).await {
+                Err(refused) => return *refused,
+                Ok(caller) if !caller.has_all_tools() => {
+                    return plain(StatusCode::FORBIDDEN, NOT_ALL);
+                }
+                Ok(_) => {}
+            }
         }
         of(StatusCode::OK, CONTENT_TYPE, self.host.metrics())
     }

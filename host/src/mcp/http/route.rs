@@ -337,16 +337,14 @@ impl Front {
             .await
     }
 
-    /// Whether somebody proved who they are.
-    pub(super) async fn is_known(
+    /// Who somebody proved to be.
+    pub(super) async fn caller(
         &self,
         parts: &Parts,
         peer: Peer,
-    ) -> std::result::Result<(), Box<Answer>> {
-        match self.door.authenticate(parts, peer.from).await {
-            Ok(_caller) => Ok(()),
-            Err(refused) => Err(answer::refusal(refused).into()),
-        }
+    ) -> std::result::Result<Caller, Box<Answer>> {
+        let caller = self.door.authenticate(parts, peer.from).await;
+        caller.map_err(|refused| answer::refusal(refused).into())
     }
 
     /// A page of those who authenticate.

@@ -8,8 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::admission::Scope;
 use crate::error::Kind;
 use crate::host::Setup;
+use crate::invocation::Principal;
 use crate::mcp::auth::{NoAuthentication, Page, Refused};
 use crate::mcp::caller::Caller;
 use crate::mcp::fixture::{Events, Kept, trust};
@@ -142,6 +144,38 @@ async fn numbers_are_for_this_machine_or_for_callers_who_are_known() {
     );
     assert!(forwarded.contains("retry-after: 7"), "{forwarded}");
     server.end().await;
+}
+
+/// Lets everybody in as that caller.
+struct Open(Caller);
+
+impl Authenticate for Open {
+    fn authenticate<'a>(
+        &'a self,
+        _request: &'a Parts,
+        _from: SocketAddr,
+    ) -> BoxFuture<'a, std::result::Result<Caller, Refused>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+
+    fn methods(&self) -> &'static str {
+        "keys"
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_not_for_callers_who_may_not_call_every_tool() {
+    let some = Some(vec!["notes/*".parse().unwrap()]);
+    for (tools, expected) in [(None, "HTTP/1.1 200 "), (some, "HTTP/1.1 403 ")] {
+        let scope = Scope::new("the key a", tools, None, &crate::time::system());
+        let caller = Caller::within(Principal::Loopback, Arc::new(scope));
+        let server = Server::start(Open(caller)).await;
+        let answer = server
+            .get("/metrics", "x-forwarded-for: 10.0.0.1\r\n")
+            .await;
+        assert!(answer.starts_with(expected), "{answer}");
+        server.end().await;
+    }
 }
 
 #[tokio::test]
