@@ -257,6 +257,7 @@ impl Front {
             parts.headers.remove(name);
         }
         let message = message::read(&body, Answers::Refused);
+        let message = message.and_then(|message| message.check().map(|()| message));
         let message = message.map_err(|malformed| self.malformed(&malformed, peer))?;
         let (text, arguments) = message.into_parts();
         if let Some(arguments) = arguments {

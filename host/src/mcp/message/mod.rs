@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::model::{
-    ErrorCode, ErrorData, Extensions, JsonObject, ProtocolVersion, RequestId, ServerCapabilities,
+    ClientJsonRpcMessage, ErrorCode, ErrorData, Extensions, JsonObject, ProtocolVersion, RequestId,
+    ServerCapabilities,
 };
 use serde_json::Value;
 
@@ -117,6 +118,26 @@ impl Message {
     #[must_use]
     pub fn arguments(&self) -> Option<&Input> {
         self.arguments.as_deref()
+    }
+
+    /// Refuses what `rmcp` cannot read, for a transport where it would answer that
+    /// itself, and not as JSON-RPC.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`]: the parameters, since all else was read here.
+    pub(in crate::mcp) fn check(&self) -> Result<(), Malformed> {
+        let read: Result<ClientJsonRpcMessage, _> = serde_json::from_str(&self.text);
+        let Err(cause) = read else {
+            return Ok(());
+        };
+        tracing::debug!(%cause, "the parameters of a message do not fit");
+        let (id, is_silent) = match &self.shape {
+            Shape::Request(id) => (Some(id.clone()), false),
+            Shape::Notification => (None, true),
+            Shape::Answer(id) => (Some(id.clone()), true),
+        };
+        Err(Fault::parameters("they do not fit the method").of(id, is_silent))
     }
 
     /// The text for `rmcp`, and what must travel beside it, in the extensions of

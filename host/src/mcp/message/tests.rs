@@ -409,3 +409,17 @@ fn the_newest_revision_has_no_handshake_whose_parameters_could_be_wrong() {
     assert_eq!(code(ProtocolVersion::V_2025_11_25), wrong);
     assert_eq!(code(ProtocolVersion::V_2026_07_28), none);
 }
+
+#[test]
+fn m08_parameters_that_rmcp_cannot_read_are_answered_with_their_id() {
+    let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"_meta":3}}"#;
+    let message = read(text.as_bytes(), Answers::Refused).unwrap();
+    let malformed = message.check().unwrap_err();
+    assert_eq!((malformed.code(), malformed.limit()), (-32602, "message"));
+    let answer = serde_json::to_value(malformed.answer().unwrap()).unwrap();
+    assert_eq!(answer["id"], json!(7));
+    assert_eq!(answer["error"]["code"], json!(-32602));
+    let fine = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{}}"#;
+    let fine = read(fine.as_bytes(), Answers::Refused).unwrap();
+    assert!(fine.check().is_ok());
+}
