@@ -118,7 +118,8 @@ where
                 Err(Fault::invalid("nothing was asked that this could answer").of(Some(id), true))
             }
             (Shape::Request(id), Err(cause)) => Err(Fault::invalid(cause).of(Some(id), false)),
-            (Shape::Notification, Err(cause)) => Err(Fault::invalid(cause).of(None, false)),
+            // Nobody waits for an answer to it.
+            (Shape::Notification, Err(cause)) => Err(Fault::invalid(cause).of(None, true)),
         }
     }
 

@@ -297,6 +297,18 @@ async fn c07_a_panic_outside_of_attempts_has_one_answer_and_is_on_record() {
 }
 
 #[tokio::test]
+async fn i11_a_notification_that_does_not_fit_is_not_answered() {
+    let mut client = Client::begun().await;
+    let params = json!({"_meta": 3});
+    let wrong = json!({"jsonrpc": "2.0", "method": "notifications/unknown", "params": params});
+    let line = format!("{wrong}\n");
+    client.requests.write_all(line.as_bytes()).await.unwrap();
+    let answer = client.request("ping", json!({})).await;
+    assert_eq!(answer["id"], 1, "{answer}");
+    client.leave().await.unwrap();
+}
+
+#[tokio::test]
 async fn m14_garbage_is_counted_and_told_once_in_a_second() {
     let mut client = Client::begun().await;
     client
