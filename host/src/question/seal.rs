@@ -28,6 +28,9 @@ const MAX_TEXT: usize = 512 * 1024;
 /// remembered for that time.
 const MAX_USED: usize = 1024;
 
+/// Between two times that what is over is forgotten, in milliseconds.
+const SWEEP: u64 = 1000;
+
 /// What is put to a human before a call goes on: what a skill asks, and the
 /// host's own questions about capabilities.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -69,12 +72,34 @@ struct Letter {
     pending: Pending,
 }
 
+/// What was opened, for as long as it could be opened again.
+#[derive(Debug, Default)]
+struct Used {
+    by: BTreeMap<Principal, BTreeMap<String, u64>>,
+    /// When what is over is forgotten next, in milliseconds.
+    sweep: u64,
+}
+
+impl Used {
+    /// Forgets what is over, at most once in [`SWEEP`].
+    fn forget(&mut self, now: u64) {
+        if now < self.sweep {
+            return;
+        }
+        self.sweep = now.saturating_add(SWEEP);
+        self.by.retain(|_, used| {
+            used.retain(|_, until| *until > now);
+            !used.is_empty()
+        });
+    }
+}
+
 /// Seals calls that wait, and opens each once.
 pub(crate) struct Seals {
     key: RandomizedNonceKey,
     clock: Arc<dyn Clock>,
     began: Instant,
-    used: Mutex<BTreeMap<Principal, BTreeMap<String, u64>>>,
+    used: Mutex<Used>,
 }
 
 impl Seals {
@@ -150,7 +175,8 @@ impl Seals {
     fn take(&self, principal: &Principal, id: String, until: u64) -> Result<()> {
         let now = self.now();
         let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = all.entry(principal.clone()).or_default();
+        all.forget(now);
+        let used = all.by.entry(principal.clone()).or_default();
         if used.len() >= MAX_USED {
             used.retain(|_, until| *until > now);
         }

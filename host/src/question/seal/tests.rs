@@ -110,3 +110,22 @@ fn what_was_used_is_remembered_up_to_a_number_for_each_caller() {
     };
     open(&other).unwrap();
 }
+
+#[test]
+fn what_is_over_is_forgotten_of_each_caller() {
+    let mut used = Used::default();
+    for name in ["ann", "bob"] {
+        let until = BTreeMap::from([("a".to_owned(), 500), ("b".to_owned(), 5000)]);
+        used.by.insert(named(name), until);
+    }
+    used.by.insert(named("eve"), BTreeMap::from([("a".to_owned(), 500)]));
+    used.forget(100);
+    assert_eq!(used.by.len(), 3);
+    used.forget(1000);
+    assert_eq!(used.by.len(), 3, "not yet again");
+    used.forget(100 + SWEEP);
+    let left: Vec<usize> = used.by.values().map(BTreeMap::len).collect();
+    assert_eq!(left, [1, 1]);
+    used.forget(6000);
+    assert!(used.by.is_empty());
+}
