@@ -200,6 +200,8 @@ enum Command {
 /// What every command needs to know.
 struct Session {
     config_file: PathBuf,
+    /// What was read there; none if there is no file.
+    config_text: Option<String>,
     config: Config,
     places: Places,
     /// Secrets that stood in the environment.
@@ -216,13 +218,15 @@ impl Session {
                 format!("There is no configuration {}.", config_file.display()),
             ));
         }
-        let mut config = Config::load(&config_file)?;
+        let config_text = Config::text(&config_file)?;
+        let mut config = Config::parse(config_text.as_deref().unwrap_or_default(), &config_file)?;
         config.add_sinks_of_environment()?;
         let variables = config.withdraw_variables()?;
         config.settle_sinks_of_environment(&variables);
         Ok(Self {
             variables,
             config,
+            config_text,
             config_file,
             places,
         })

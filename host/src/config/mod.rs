@@ -126,21 +126,19 @@ impl Config {
     /// `ConfigInvalid` with file, line and what would be right;
     /// `ConfigInsecure` if others may write the file.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::parse(&Self::text(path)?, path)
+        Self::parse(&Self::text(path)?.unwrap_or_default(), path)
     }
 
-    /// The text of a configuration; that of an absent file is empty.
+    /// The text of a configuration; none if there is no file.
     ///
     /// # Errors
     ///
     /// `ConfigInvalid` if it cannot be read, `ConfigInsecure` if others may write
     /// it.
-    pub(crate) fn text(path: &Path) -> Result<String> {
+    pub(crate) fn text(path: &Path) -> Result<Option<String>> {
         match read_trusted(path, MAX_CONFIG) {
-            Ok(text) => Ok(text),
-            Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => {
-                Ok(String::new())
-            }
+            Ok(text) => Ok(Some(text)),
+            Err(Unreadable::File(cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(unreadable) => Err(unreadable.into_error("configuration", path)),
         }
     }

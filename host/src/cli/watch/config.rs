@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use crate::config::Config;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Event;
 use crate::host::{Host, Terms};
 use crate::manifest::text::one_line;
@@ -34,8 +34,10 @@ const NAMED: [&str; 3] = ["principal", "skill", "trust-level"];
 /// The configuration, as it was when it was last looked at.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    /// As it was last read.
-    seen: Option<Identity>,
+    /// Whether what is in force came from a file.
+    was_there: bool,
+    /// As it was last read; none if it was not read since the host started.
+    seen: Option<Option<Identity>>,
     /// Something else, once.
     waiting: Option<Option<Identity>>,
     /// What is in force, as far as it is followed; the rest as the operator was
@@ -45,6 +47,7 @@ pub(super) struct ConfigFile {
     rejected: Option<String>,
 }
 
+/// Which file it is, and when it last changed.
 type Identity = (u64, u64, i64, i64, u64);
 
 /// What a look came to.
@@ -55,14 +58,15 @@ struct Change {
 }
 
 impl ConfigFile {
-    /// The file by which the host was just started.
-    pub(super) fn in_force(path: &Path) -> Self {
-        let text = Config::text(path).unwrap_or_default();
+    /// The file by which the host was just started, as it was read then. It may
+    /// have changed since, so it is read again with the first looks.
+    pub(super) fn in_force(path: &Path, text: Option<&str>) -> Self {
         Self {
             path: path.to_owned(),
-            seen: identity(path),
+            was_there: text.is_some(),
+            seen: None,
             waiting: None,
-            in_force: text.parse().unwrap_or_default(),
+            in_force: text.unwrap_or_default().parse().unwrap_or_default(),
             rejected: None,
         }
     }
@@ -71,7 +75,7 @@ impl ConfigFile {
     /// told once. Whoever `asked` for it knows that everything is written.
     pub(super) fn look(&mut self, host: &Host, asked: bool) {
         let now = identity(&self.path);
-        let is_new = now != self.seen || (asked && self.rejected.is_some());
+        let is_new = self.seen != Some(now) || (asked && self.rejected.is_some());
         if !is_new {
             self.waiting = None;
             return;
@@ -79,8 +83,14 @@ impl ConfigFile {
         if !asked && self.waiting.replace(now) != Some(now) {
             return;
         }
-        (self.seen, self.waiting) = (now, None);
-        let recorded = match self.take_over(host) {
+        self.waiting = None;
+        let text = Config::text(&self.path);
+        if identity(&self.path) != now {
+            // It is being written: the next looks read it.
+            return;
+        }
+        self.seen = Some(now);
+        let recorded = match text.and_then(|text| self.take_over(host, text)) {
             Ok(change) => self.tell(host, &change),
             Err(error) => self.reject(host, error.kind(), error.message()),
         };
@@ -92,10 +102,17 @@ impl ConfigFile {
         }
     }
 
-    fn take_over(&mut self, host: &Host) -> Result<Change> {
-        let text = Config::text(&self.path)?;
+    fn take_over(&mut self, host: &Host, text: Option<String>) -> Result<Change> {
+        let is_there = text.is_some();
+        if self.was_there && !is_there {
+            return Err(self.lost("it is gone"));
+        }
+        let text = text.unwrap_or_default();
         let config = Config::parse(&text, &self.path)?;
         let next: Table = text.parse().unwrap_or_default();
+        if self.in_force.contains_key("trust") && !next.contains_key("trust") {
+            return Err(self.lost("it has no [trust] any more"));
+        }
         let (applied, later) = differences(&self.in_force, &next)
             .into_iter()
             .partition(|key| FOLLOWED.contains(&table_of(key)));
@@ -103,8 +120,19 @@ impl ConfigFile {
         if change.applied.iter().any(|key| key != "trust") {
             crate::host::blocking(|| host.reload(terms(config)))?;
         }
-        self.in_force = next;
+        (self.in_force, self.was_there) = (next, is_there);
         Ok(change)
+    }
+
+    /// Rules are not lifted by a file that was moved or cut off.
+    fn lost(&self, how: &str) -> Error {
+        Error::new(
+            Kind::ConfigInvalid,
+            format!(
+                "The configuration {} is not followed: {how}. Put it back; to do without it, start the host anew.",
+                self.path.display()
+            ),
+        )
     }
 
     fn tell(&mut self, host: &Host, change: &Change) -> Result<()> {
@@ -205,5 +233,14 @@ mod tests {
             .unwrap();
         assert_eq!(differences(&before, &now), ["audit", "skill.a", "skill.b"]);
         assert!(differences(&now, &now).is_empty());
+    }
+
+    #[test]
+    fn what_was_read_at_the_start_is_in_force_and_looked_at_again() {
+        let path = Path::new("/nowhere/skillhost.toml");
+        let file = ConfigFile::in_force(path, Some("[limits]\nfuel = 1\n"));
+        assert!(file.was_there && file.seen.is_none());
+        assert!(file.in_force.contains_key("limits"));
+        assert!(!ConfigFile::in_force(path, None).was_there);
     }
 }

@@ -42,7 +42,7 @@ impl Follower {
         Ok(Self {
             host: Arc::clone(host),
             folder: Folder::open(session.skills_folder())?,
-            config: ConfigFile::in_force(&session.config_file),
+            config: ConfigFile::in_force(&session.config_file, session.config_text.as_deref()),
             hangups,
         })
     }
