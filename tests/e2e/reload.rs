@@ -231,6 +231,45 @@ fn c04_a_configuration_that_is_broken_changes_nothing_and_is_told_once() {
 }
 
 #[test]
+fn c04_a_configuration_that_is_gone_or_emptied_lifts_no_rule_and_is_told_once() {
+    let desk = desk();
+    install(&desk, &skill("one", "1.0.0", "first"));
+    let strict = [TRUST, "[limits]\ninput = \"1 KiB\"\n"].concat();
+    reconfigure(&desk, &strict);
+    let mut assistant = desk.serve(&[], &json!({}));
+    let file = desk.path("config/skillhost/skillhost.toml");
+    let lose: [(&dyn Fn(), &str); 3] = [
+        (&|| fs::remove_file(&file).unwrap(), "it is gone"),
+        (&|| fs::write(&file, "").unwrap(), "no [trust]"),
+        (&|| reconfigure(&desk, "[limits]\n"), "no [trust]"),
+    ];
+    for (lose, reason) in lose {
+        let rejected = events(&desk, "config.rejected").len();
+        let reloaded = events(&desk, "config.reloaded").len();
+        lose();
+        until("it is told", || {
+            events(&desk, "config.rejected").len() > rejected
+        });
+        std::thread::sleep(LONG);
+        let told = events(&desk, "config.rejected");
+        assert_eq!(told.len(), rejected + 1, "{told:?}");
+        assert_eq!(told[rejected]["kind"], "ConfigInvalid", "{told:?}");
+        let said = told[rejected]["reason"].as_str().unwrap();
+        assert!(said.contains(reason), "{said}");
+        assert_eq!(events(&desk, "config.reloaded").len(), reloaded);
+        assert_eq!(says(&mut assistant, "one_run"), "first");
+        let large = assistant.call("one_run", &json!({"text": "a".repeat(2000)}));
+        assert_eq!(large["result"]["isError"], true, "{large}");
+        reconfigure(&desk, &strict);
+        until("it is mended", || {
+            events(&desk, "config.reloaded").len() > reloaded
+        });
+    }
+    let _told = assistant.end();
+    desk.audit();
+}
+
+#[test]
 fn c04_what_cannot_change_while_the_host_runs_is_said_and_the_rest_counts() {
     let desk = desk();
     install(&desk, &skill("one", "1.0.0", "first"));
