@@ -108,6 +108,11 @@ impl Host {
         if call.earlier.round >= MAX_ROUNDS || call.cancelled.is_cancelled() {
             return Ok(Next::Done);
         }
+        let answered = answer.skill.as_ref();
+        if answered.is_some_and(|skill| skill.digest != loaded.info().digest) {
+            // What it kept and asked is not for the one that has replaced it.
+            return Ok(Next::Done);
+        }
         let pending = |asks| Pending {
             digest: loaded.info().digest.to_string(),
             asks,
