@@ -99,12 +99,16 @@ impl Earlier {
     }
 
     /// The next round, after these replies to those questions. What is no answer
-    /// to its question counts for none.
+    /// to its question counts for none, and an earlier answer to what is asked
+    /// again no longer counts.
     #[must_use]
     pub fn answered(&self, asked: &Questions, replies: &BTreeMap<String, Value>) -> Self {
         let mut next = self.clone();
         next.round = next.round.saturating_add(1);
         next.state.clone_from(&asked.state);
+        for key in asked.each.keys() {
+            next.answers.remove(key);
+        }
         for (key, question) in &asked.each {
             let reply = replies.get(key).and_then(|reply| question.reply(reply));
             if let Some(reply) = reply.filter(|reply| next.has_room(reply)) {

@@ -106,6 +106,25 @@ fn answers_of_all_rounds_have_an_end() {
 }
 
 #[test]
+fn what_is_asked_again_and_not_answered_has_no_answer() {
+    let question = form(&schema(&json!({"a": {"type": "string"}}))).unwrap();
+    let asking = |keys: &[&str]| Questions {
+        each: keys
+            .iter()
+            .map(|key| ((*key).to_owned(), question.clone()))
+            .collect(),
+        state: None,
+    };
+    let reply = json!({"action": "accept", "content": {"a": "x"}});
+    let replies = ["one", "two"].map(|key| (key.to_owned(), reply.clone()));
+    let first = Earlier::default().answered(&asking(&["one", "two"]), &BTreeMap::from(replies));
+    assert_eq!(first.answers.len(), 2);
+    let second = first.answered(&asking(&["one"]), &BTreeMap::new());
+    let left: Vec<&String> = second.answers.keys().collect();
+    assert_eq!(left, ["two"]);
+}
+
+#[test]
 fn other_methods_are_none() {
     for method in ["", "ping", "tools/call", "elicitation/create "] {
         assert!(
