@@ -32,7 +32,7 @@ impl Host {
     /// it began. What was counted counts on: rates, budgets, breakers.
     ///
     /// A skill of which more is required now than it fulfils is unloaded; that is
-    /// recorded.
+    /// recorded before it happens.
     ///
     /// # Errors
     ///
@@ -44,6 +44,7 @@ impl Host {
         let now = self.current.get();
         let generation = now.generation.saturating_add(1);
         let remade = self.remade(&now, &terms, generation)?;
+        self.tell_refused(&remade)?;
         let skills: Registry = remade
             .iter()
             .filter_map(|(_, remade)| remade.as_ref().ok())
@@ -58,7 +59,7 @@ impl Host {
             skills,
         });
         self.forget_changed(&remade);
-        self.tell_refused(&remade)
+        Ok(())
     }
 
     /// Takes a skill out of service. Calls that run end as they would have.

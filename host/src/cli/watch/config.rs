@@ -92,7 +92,13 @@ impl ConfigFile {
         self.seen = Some(now);
         let recorded = match text.and_then(|text| self.take_over(host, text)) {
             Ok(change) => self.tell(host, &change),
-            Err(error) => self.reject(host, error.kind(), error.message()),
+            Err(error) => {
+                if error.kind() == Kind::AuditUnavailable {
+                    // Nothing is wrong with the file: it is read again.
+                    self.seen = None;
+                }
+                self.reject(host, error.kind(), error.message())
+            }
         };
         if let Err(error) = recorded {
             tracing::warn!(
