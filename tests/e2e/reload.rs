@@ -329,6 +329,20 @@ fn i09_an_update_serves_and_is_listed_when_it_is_approved() {
     assert_eq!(says(&mut assistant, "one_run"), "changed");
 }
 
+#[test]
+fn a_client_that_says_often_that_it_began_is_told_once() {
+    let desk = desk();
+    install(&desk, &skill("one", "1.0.0", "first"));
+    let mut assistant = desk.serve(&[], &json!({}));
+    for _ in 0..4 {
+        assistant.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    }
+    assert_eq!(tools(&mut assistant), ["one_run"]);
+    install(&desk, &skill("two", "1.0.0", "second"));
+    told(&mut assistant);
+    assert!(assistant.notified(CHANGED, LONG).is_none());
+}
+
 /// A request of the revision of 2026.
 fn listening(id: u64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen", "params": {

@@ -97,10 +97,11 @@ pub(super) fn initialize(
     Ok(hello)
 }
 
-/// Tells a client of 2025-11-25, until it is gone.
+/// Tells a client of 2025-11-25, until it is gone. One that says more than once
+/// that it began is told once all the same.
 pub(super) async fn tell(server: &Server, context: NotificationContext<RoleServer>) {
     let (host, caller) = (server.host(), server.caller());
-    if !has_a_connection(server) {
+    if !has_a_connection(server) || !server.begins_telling() {
         return;
     }
     let Some(mut listener) = host.listen(&caller.principal) else {

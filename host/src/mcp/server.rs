@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use rmcp::ServerHandler;
@@ -39,6 +40,8 @@ pub(super) struct Server {
     caller: Caller,
     calls: Arc<Calls>,
     log_level: Arc<logs::Chosen>,
+    /// Whether the client is told of changes since it said that it began.
+    is_told: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -48,6 +51,7 @@ impl Server {
             caller,
             calls,
             log_level: Arc::default(),
+            is_told: Arc::default(),
         }
     }
 
@@ -66,6 +70,11 @@ impl Server {
 
     pub(super) const fn calls(&self) -> &Arc<Calls> {
         &self.calls
+    }
+
+    /// Whether nobody tells the client of changes yet; whoever asks does from now on.
+    pub(super) fn begins_telling(&self) -> bool {
+        !self.is_told.swap(true, Ordering::Relaxed)
     }
 
     /// Says that the host panicked outside of the attempts of a call, which say
