@@ -166,9 +166,11 @@ impl Counts {
             }
         }
         let others = others.into_iter();
-        told.extend(others.map(|(reason, (value, times))| {
-            event(None, reason, &value, times.saturating_sub(1))
-        }));
+        told.extend(
+            others.map(|(reason, (value, times))| {
+                event(None, reason, &value, times.saturating_sub(1))
+            }),
+        );
         told
     }
 

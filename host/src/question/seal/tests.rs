@@ -118,7 +118,8 @@ fn what_is_over_is_forgotten_of_each_caller() {
         let until = BTreeMap::from([("a".to_owned(), 500), ("b".to_owned(), 5000)]);
         used.by.insert(named(name), until);
     }
-    used.by.insert(named("eve"), BTreeMap::from([("a".to_owned(), 500)]));
+    used.by
+        .insert(named("eve"), BTreeMap::from([("a".to_owned(), 500)]));
     used.forget(100);
     assert_eq!(used.by.len(), 3);
     used.forget(1000);
