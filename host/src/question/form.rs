@@ -17,9 +17,9 @@ const MAX_TITLE: usize = 100;
 /// The longest description of a field, in characters.
 const MAX_DESCRIPTION: usize = 500;
 
-/// Words of which one makes a field with free text a demand for a secret (MCP,
-/// Elicitation: a server must not ask for one in a form).
-const SECRETS: [&str; 19] = [
+/// Words of which one makes a field with free text or a number a demand for a
+/// secret (MCP, Elicitation: a server must not ask for one in a form).
+const SECRETS: [&str; 23] = [
     "password",
     "passwort",
     "passphrase",
@@ -31,14 +31,18 @@ const SECRETS: [&str; 19] = [
     "access token",
     "accesstoken",
     "auth token",
+    "authtoken",
     "private key",
     "privatekey",
     "credential",
     "credit card",
+    "creditcard",
     "card number",
+    "cardnumber",
     "cvv",
     "cvc",
     "recovery code",
+    "recoverycode",
 ];
 
 /// Keywords that say nothing to whoever fills a form in.
@@ -197,7 +201,12 @@ fn several(object: &Map<String, Value>, read: &mut Map<String, Value>) -> Result
         keep(object, read, bound, Value::is_u64)?;
     }
     if object.contains_key("default") {
-        read.insert("default".to_owned(), names(object.get("default"))?.into());
+        let chosen = names(object.get("default"))?;
+        let chosen = chosen.iter().map(|it| shown(it, MAX_TITLE));
+        read.insert(
+            "default".to_owned(),
+            chosen.collect::<Result<Vec<_>, _>>()?.into(),
+        );
     }
     Ok(())
 }
@@ -302,9 +311,11 @@ fn known(object: &Map<String, Value>, own: &[&str], silent: &[&str]) -> Result<(
 }
 
 fn refuse_secret(message: &str, name: &str, field: &Value) -> Result<(), String> {
-    let is_free = field.get("type").and_then(Value::as_str) == Some("string")
-        && field.get("enum").is_none()
-        && field.get("oneOf").is_none();
+    let is_free = match field.get("type").and_then(Value::as_str) {
+        Some("string") => field.get("enum").is_none() && field.get("oneOf").is_none(),
+        Some("number" | "integer") => true,
+        _ => false,
+    };
     let text = |key: &str| field.get(key).and_then(Value::as_str).unwrap_or_default();
     let said = [message, name, text("title"), text("description")].map(|text| {
         let text = text.to_lowercase();

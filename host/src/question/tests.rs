@@ -57,6 +57,40 @@ fn what_may_be_left_out_is_left_out_and_not_null() {
 }
 
 #[test]
+fn no_number_and_no_word_asks_for_a_secret() {
+    for name in [
+        "creditCard",
+        "cardNumber",
+        "card_number",
+        "cvc",
+        "authToken",
+    ] {
+        for kind in ["string", "number", "integer"] {
+            let refused = form(&schema(&json!({name: {"type": kind}})));
+            assert!(refused.is_err(), "{name}: {kind}");
+        }
+    }
+    assert!(form(&schema(&json!({"count": {"type": "integer"}}))).is_ok());
+    assert!(form(&schema(&json!({"passwordless": {"type": "boolean"}}))).is_ok());
+}
+
+#[test]
+fn a_default_of_several_hides_nothing() {
+    let several = |default: &str| {
+        let items = json!({"type": "string", "enum": ["a"]});
+        form(&schema(
+            &json!({"a": {"type": "array", "items": items, "default": [default]}}),
+        ))
+    };
+    let Ok(Question::Form { schema, .. }) = several("a\u{202e}b") else {
+        panic!("it is refused")
+    };
+    let shown = schema["properties"]["a"]["default"][0].as_str().unwrap();
+    assert!(!shown.contains('\u{202e}'), "{shown}");
+    assert!(several(&"x".repeat(MAX_MESSAGE)).is_err());
+}
+
+#[test]
 fn a_model_is_asked_with_text_and_sees_nothing_else() {
     let asked = |params: Value| {
         Question::of(&json!({"method": "sampling/createMessage", "params": params}))
