@@ -33,6 +33,19 @@ pub(super) fn is_packed(headers: &HeaderMap) -> bool {
     encodings.any(|it: &HeaderValue| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether a body is sent in no other coding than `chunked`, which is all that is
+/// read here: another one is a proxy's that reads more into it, or an attempt to
+/// have two servers see two requests. With a length besides, `hyper` reads chunks,
+/// and nothing after them.
+pub(super) fn is_plainly_sent(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// Why a body is not there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoBody {
@@ -152,6 +165,24 @@ mod tests {
         ] {
             let headers = headers(&header::CONTENT_ENCODING, encodings);
             assert_eq!(is_packed(&headers), expected, "{encodings:?}");
+        }
+    }
+
+    #[test]
+    fn m09_a_body_is_sent_in_chunks_or_whole() {
+        for (codings, expected) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked"], true),
+            (&["gzip, chunked"], false),
+            (&["identity, chunked"], false),
+            (&["chunked, chunked"], false),
+            (&["chunked", "chunked"], false),
+            (&["gzip", "chunked"], false),
+            (&[""], false),
+        ] {
+            let headers = headers(&header::TRANSFER_ENCODING, codings);
+            assert_eq!(is_plainly_sent(&headers), expected, "{codings:?}");
         }
     }
 

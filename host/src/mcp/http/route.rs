@@ -59,6 +59,11 @@ const QUERY: Broken = Broken {
     reason: "The address of a request has a query, where tokens would be seen.",
 };
 
+const CODED: Broken = Broken {
+    limit: "body",
+    reason: "The body of a request is sent in another coding than `chunked`.",
+};
+
 const PACKED: Broken = Broken {
     limit: "body",
     reason: "The body of a request is compressed.",
@@ -216,6 +221,11 @@ impl Front {
             self.refusals.wire(peer.source, QUERY);
             let told = "An address here has no query; tokens belong into the header Authorization.";
             return (plain(StatusCode::BAD_REQUEST, told), None);
+        }
+        if !request::is_plainly_sent(&parts.headers) {
+            self.refusals.wire(peer.source, CODED);
+            let told = "The only transfer coding here is chunked.";
+            return (last(plain(StatusCode::BAD_REQUEST, told)), None);
         }
         if let Some(leave) = self.names.preflight(&parts) {
             return (answer::empty(StatusCode::NO_CONTENT, leave), None);
