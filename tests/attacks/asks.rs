@@ -17,6 +17,10 @@ async fn asked(bench: &Bench, tool: &str, input: Value) -> (Called, Questions) {
     (called, questions)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is accepted is written where it is used"
+)]
 fn accept(content: Value) -> Value {
     json!({"action": "accept", "content": content})
 }

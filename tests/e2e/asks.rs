@@ -1,6 +1,11 @@
 //! A human is asked: what a skill wants to know, and what it wants and was not
 //! granted. In both revisions of MCP, over standard input and over HTTP.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test talks to the server over loopback"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

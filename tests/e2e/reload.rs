@@ -1,6 +1,11 @@
 //! What an operator changes while `skillhost serve` runs: skills, what is
 //! approved, and the configuration.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test talks to the server over loopback, and waits for a while at most"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

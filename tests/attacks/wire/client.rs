@@ -47,7 +47,6 @@ pub(super) fn hello() -> String {
 }
 
 impl Client {
-    #[expect(clippy::disallowed_methods, reason = "a client of the host")]
     pub(super) async fn connect(to: SocketAddr, source: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         // Little is taken by the kernel for a client that does not read.

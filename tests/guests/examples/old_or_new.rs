@@ -8,6 +8,7 @@ use skillhost_sdk::prelude::*;
 
 /// The side on which its setting, its variable and its directory are, each twice.
 #[tool(read_only)]
+#[expect(clippy::disallowed_methods, reason = "that is what this guest is for")]
 fn sides() -> Result<String> {
     let mut sides = Vec::new();
     for _ in 0..2 {
