@@ -3,7 +3,7 @@
 //! [`serve_stdio`] offers the tools of every loaded skill to the program that
 //! started this process. The protocol, in all of its revisions that are in
 //! use, is `rmcp`'s; this module says which tools there are, passes calls to
-//! [`Host::invoke`], and turns answers into results.
+//! [`Host::invoke`](crate::Host::invoke), and turns answers into results.
 
 mod ask;
 mod auth;
