@@ -303,12 +303,16 @@ async fn r36_whoever_gives_up_does_not_fail_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(r#"{WAITS}; exec $COMPILER "$@""#);
     let bench = Arc::new(with_compiler(folder.path(), &script));
+    let leader = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { load(&bench).await }
+    });
+    until_there(&folder.path().join("begun")).await;
+    // The file is there by now, and is not written again.
     let waiting = || {
         let bench = Arc::clone(&bench);
-        tokio::spawn(async move { load(&bench).await })
+        tokio::spawn(async move { bench.host().load(&bench.path("honest")).await.map(drop) })
     };
-    let leader = waiting();
-    until_there(&folder.path().join("begun")).await;
     let others = [waiting(), waiting()];
     leader.abort();
     assert!(leader.await.unwrap_err().is_cancelled());

@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -24,6 +24,9 @@ struct State {
     phase: Phase,
     since: Instant,
     broken: Option<Slow>,
+    /// Who reads while a request is served, and has to wait for the next from the
+    /// moment in which it is not any more.
+    reader: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl Pace {
             phase: Phase::Head,
             since: Instant::now(),
             broken: None,
+            reader: None,
         };
         Arc::new(Self {
             limits,
@@ -80,20 +84,27 @@ impl Pace {
     }
 
     fn enter(&self, phase: Phase) {
-        self.locked(|state| {
+        let reader = self.locked(|state| {
             state.phase = phase;
             state.since = Instant::now();
+            state.reader.take()
         });
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 
-    /// When the client has to be heard, and what is late if it is not.
-    fn due(&self) -> Option<(Instant, Slow)> {
-        let (phase, since) = self.locked(|state| (state.phase, state.since));
-        match phase {
-            Phase::Idle => Some((since + self.limits.idle_timeout, Slow::Idle)),
-            Phase::Head => Some((since + self.limits.header_timeout, Slow::Head)),
-            Phase::Busy => None,
-        }
+    /// When the client has to be heard, and what is late if it is not. Whoever
+    /// asks while that has no end is woken when it has one.
+    fn due(&self, cx: &Context<'_>) -> Option<(Instant, Slow)> {
+        self.locked(|state| match state.phase {
+            Phase::Idle => Some((state.since + self.limits.idle_timeout, Slow::Idle)),
+            Phase::Head => Some((state.since + self.limits.header_timeout, Slow::Head)),
+            Phase::Busy => {
+                state.reader = Some(cx.waker().clone());
+                None
+            }
+        })
     }
 
     fn break_off(&self, slow: Slow) -> io::Error {
@@ -139,7 +150,7 @@ impl<S> Paced<S> {
     }
 
     fn waits(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some((due, slow)) = self.pace.due() else {
+        let Some((due, slow)) = self.pace.due(cx) else {
             return Poll::Pending;
         };
         if self.reading.deadline() != due {
