@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use zeroize::Zeroizing;
@@ -30,6 +31,7 @@ const MAX_HEAD: u64 = 1 << 20;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct HttpTable {
+    #[serde(deserialize_with = "address")]
     listen: Option<SocketAddr>,
     hosts: Vec<Spanned<String>>,
     origins: Vec<Spanned<String>>,
@@ -61,6 +63,15 @@ pub(super) struct HttpTable {
 struct TlsTable {
     certificate: PathBuf,
     key: PathBuf,
+}
+
+/// An address as `--http` takes it.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address = text.parse();
+    address
+        .map(Some)
+        .map_err(|_cause| D::Error::custom("write ADDRESS:PORT, such as 127.0.0.1:8808"))
 }
 
 impl HttpTable {
