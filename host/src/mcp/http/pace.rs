@@ -303,6 +303,23 @@ mod tests {
         assert_eq!(pace.broken(), Some(Slow::Head), "a request has begun");
     }
 
+    /// Who reads already when a request is answered would wait for ever.
+    #[tokio::test]
+    async fn m10_the_time_between_two_requests_begins_with_the_answer() {
+        let (_client, mut paced, pace) = paced(|limits| limits.idle_timeout = SHORT);
+        let serving = pace.serve();
+        let reading = tokio::spawn(async move { paced.read(&mut [0; 1]).await });
+        tokio::time::sleep(SHORT).await;
+        assert!(!reading.is_finished(), "a request is served");
+        drop(serving);
+        let read = tokio::time::timeout(SHORT * 100, reading).await;
+        assert_eq!(
+            read.unwrap().unwrap().unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
+        assert_eq!(pace.broken(), Some(Slow::Idle));
+    }
+
     #[tokio::test]
     async fn m10_who_takes_a_byte_now_and_then_is_late_as_well() {
         let (mut client, mut paced, pace) = paced(|limits| limits.write_timeout = SHORT);
